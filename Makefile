@@ -1,0 +1,107 @@
+# `make run` and `make test` each set up all they need, from a bare checkout with Python 3.11 (or newer) and make.
+#
+#   PYTHON=python3.12   the interpreter to build .venv with; by default the first of python3.11, python3, python3.12, …
+#   CHROMIUM=/path      the browser of the browser tests
+
+PYTHON   ?=
+CHROMIUM ?= /usr/bin/chromium
+JOBS     ?= 2
+TESTS    ?=
+
+VENV := .venv
+BIN  := $(VENV)/bin
+HOME_FOLDER := .workflow_assets
+
+RUN   = $(BIN)/dagster job execute -m workflow_assets.definitions -j regularisation
+BENCH = $(wildcard benchmarks/*.py)
+
+export CHROMIUM
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.PHONY: help run test lint types format bench clean chromium
+
+help:  ## these lines
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+
+run: $(VENV)/.ready-to-run $(HOME_FOLDER)/dagster.yaml  ## run the example experiment and print its table and verdicts
+	DAGSTER_HOME='$(CURDIR)/$(HOME_FOLDER)' $(RUN)
+
+test: lint types chromium  ## linters, types, floors and all tests (TESTS=path for some of them)
+	$(BIN)/python -m pytest -n $(JOBS) $(TESTS)
+
+lint: $(VENV)/.ready-to-test  ## style and floors
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports --no-logo
+
+types: $(VENV)/.ready-to-test  ## static types
+	$(BIN)/mypy
+
+format: $(VENV)/.ready-to-test  ## put the code in shape
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(VENV)/.ready-to-test  ## the benchmarks, one after the other
+	@set -e; for script in $(BENCH); do echo "== $$script"; $(BIN)/python $$script; done
+
+clean:  ## delete .venv, caches and builds; what was computed stays in .workflow_assets
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .tmp_dagster_home_*
+	rm -rf build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ------------------------------------------------------------------------------------------------------------ set-up
+
+$(VENV)/.ready-to-run: $(BIN)/pip pyproject.toml setup.cfg
+	@echo "Installing workflow_assets and its example into $(VENV); the first time takes a minute or two"
+	@$(BIN)/python -m pip install --quiet --editable '.[examples]'
+	@touch $@
+
+$(VENV)/.ready-to-test: $(BIN)/pip pyproject.toml setup.cfg
+	@echo "Installing workflow_assets with what its tests need into $(VENV); the first time takes a minute or two"
+	@$(BIN)/python -m pip install --quiet --editable '.[examples,test]'
+	@touch $@ $(VENV)/.ready-to-run
+
+# Debian keeps pip for new environments in a package of its own. As root we install it; otherwise a pip or a virtualenv
+# that is already there does the same work.
+$(BIN)/pip:
+	@python='$(PYTHON)'; \
+	for candidate in $${python:-python3.11 python3 python3.12 python3.13 python3.14 python}; do \
+	  version=$$($$candidate -c 'import sys; print("%d.%d" % sys.version_info[:2]) if sys.version_info >= (3, 11) else sys.exit(1)' 2>/dev/null) \
+	    && break; \
+	done; \
+	if [ -z "$$version" ]; then \
+	  echo "No Python 3.11 or newer found$${python:+ at $$python}: install one, or name it with make PYTHON=/path/to/python3.11" >&2; exit 1; \
+	fi; \
+	echo "Building $(VENV) with Python $$version ($$candidate)"; \
+	log=$$($$candidate -m venv $(VENV) 2>&1) && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "Installing Debian's python$$version-venv"; \
+	  { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends python$$version-venv; } \
+	    </dev/null >/dev/null && $$candidate -m venv $(VENV) && exit 0; \
+	fi; \
+	$$candidate -m pip --version >/dev/null 2>&1 && $$candidate -m venv --without-pip $(VENV) \
+	  && $$candidate -m pip --python $(BIN)/python --quiet install pip && exit 0; \
+	rm -rf $(VENV); \
+	command -v virtualenv >/dev/null && virtualenv --quiet --python $$candidate $(VENV) && exit 0; \
+	rm -rf $(VENV); \
+	echo "$$log" >&2; \
+	echo "Python $$version cannot build a virtual environment: install python$$version-venv (Debian, Ubuntu), pip or virtualenv" >&2; exit 1
+
+# Dagster reads its settings from its home; this one is ignored by git, and absolute, as Dagster asks.
+$(HOME_FOLDER)/dagster.yaml: dagster.yaml
+	@mkdir -p $(HOME_FOLDER)
+	@ln -sf ../dagster.yaml $@
+
+chromium:
+	@if [ -x '$(CHROMIUM)' ]; then exit 0; fi; \
+	if [ '$(CHROMIUM)' = /usr/bin/chromium ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "Installing Debian's chromium for the browser tests"; \
+	  { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends chromium; } \
+	    </dev/null >/dev/null; \
+	else \
+	  echo "The browser tests need Chromium at $(CHROMIUM): install the package chromium, or name one with make test CHROMIUM=/path" >&2; \
+	  exit 1; \
+	fi

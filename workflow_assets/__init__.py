@@ -1,0 +1,86 @@
+"""Experiments as assets: plain functions, treatments, replicates and hypotheses, compiled to Dagster.
+
+Importing this package loads neither Dagster nor pandas; what is named here is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from workflow_assets.contracts import Array, Columns, Metrics
+    from workflow_assets.experiments import Experiment
+    from workflow_assets.hypotheses import Hypothesis
+    from workflow_assets.orchestration.definitions import to_dagster
+    from workflow_assets.replicates import Replicates, resamples
+    from workflow_assets.results import Result
+    from workflow_assets.sources import Source, source
+    from workflow_assets.steps import Registry, Step, step
+    from workflow_assets.store.base import MemoryStore, Store
+    from workflow_assets.store.files import FileStore
+    from workflow_assets.treatments import Treatment
+    from workflow_assets.verdicts import Verdict
+    from workflow_assets.workflows import Workflow
+
+_HOMES = {
+    # declaring
+    "step": "steps",
+    "Step": "steps",
+    "Registry": "steps",
+    "source": "sources",
+    "Source": "sources",
+    "Metrics": "contracts",
+    "Array": "contracts",
+    "Columns": "contracts",
+    "Workflow": "workflows",
+    "Treatment": "treatments",
+    "Replicates": "replicates",
+    "resamples": "replicates",
+    "Hypothesis": "hypotheses",
+    "Experiment": "experiments",
+    # results
+    "Result": "results",
+    "Verdict": "verdicts",
+    # where data are kept
+    "Store": "store.base",
+    "MemoryStore": "store.base",
+    "FileStore": "store.files",
+    # Dagster
+    "to_dagster": "orchestration.definitions",
+}
+
+__all__ = [
+    "Array",
+    "Columns",
+    "Experiment",
+    "FileStore",
+    "Hypothesis",
+    "MemoryStore",
+    "Metrics",
+    "Registry",
+    "Replicates",
+    "Result",
+    "Source",
+    "Step",
+    "Store",
+    "Treatment",
+    "Verdict",
+    "Workflow",
+    "resamples",
+    "source",
+    "step",
+    "to_dagster",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'workflow_assets' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"workflow_assets.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,128 @@
+"""What can go wrong, and what to do about it.
+
+Every error says what was given, what was expected, what to do, and which names come near::
+
+    WorkflowAssetsError
+    ├── DeclarationError       the declaration has faults; `faults` lists all of them
+    ├── ContractError          a value is not of the declared type
+    ├── UnkeyableError         a value cannot be part of a compute key
+    ├── GlobalRandomnessError  a step drew from a global random generator without saying so
+    ├── ContextError           a step wrote to its frozen context, or recorded a metric it did not declare
+    ├── UnknownNameError       a name that the experiment, store or result does not have
+    ├── CellsFailedError       some cells of a run failed; `failures` lists them
+    └── StoreError             the datum store cannot do what was asked
+        ├── CodecError         no codec can encode or decode a value
+        └── CorruptDatumError  stored bytes are not what was written
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+class WorkflowAssetsError(Exception):
+    """Any error that this package raises on purpose."""
+
+
+class DeclarationError(WorkflowAssetsError, ValueError):
+    """A step, treatment, hypothesis or experiment is declared wrongly.
+
+    `faults` holds every fault that was found, one sentence each, so that all can be mended in one go.
+    """
+
+    def __init__(self, subject: str, faults: Sequence[str]) -> None:
+        self.subject = subject
+        self.faults = tuple(faults)
+        if len(self.faults) == 1:
+            message = f"{subject}: {self.faults[0]}"
+        else:
+            lines = "".join(f"\n  {number}. {fault}" for number, fault in enumerate(self.faults, start=1))
+            message = f"{subject} has {len(self.faults)} faults:{lines}"
+        super().__init__(message)
+
+    def __reduce__(self) -> tuple[type, tuple[str, tuple[str, ...]]]:
+        return type(self), (self.subject, self.faults)
+
+
+class ContractError(WorkflowAssetsError, TypeError):
+    """A value is not of the type that was declared for it."""
+
+
+class UnkeyableError(WorkflowAssetsError, TypeError):
+    """A value has no canonical form, so that it cannot be part of a compute key."""
+
+
+class GlobalRandomnessError(WorkflowAssetsError):
+    """A step drew from a global random generator without declaring it."""
+
+
+class ContextError(WorkflowAssetsError):
+    """A step used its context in a way that would make results irreproducible."""
+
+
+class UnknownNameError(WorkflowAssetsError, LookupError):
+    """A name was asked for that does not exist."""
+
+
+class CellsFailedError(WorkflowAssetsError):
+    """Some cells of a run failed. The others finished, and their results are kept."""
+
+
+class StoreError(WorkflowAssetsError):
+    """The datum store cannot do what was asked."""
+
+
+class CodecError(StoreError, TypeError):
+    """No codec can encode or decode a value."""
+
+
+class CorruptDatumError(StoreError):
+    """Stored bytes are not the bytes that were written."""
+
+
+def did_you_mean(name: str, candidates: Iterable[str]) -> str:
+    """Name the near matches of a misspelt name, or all candidates where none is near.
+
+    >>> did_you_mean("modle.C", ["model.C", "split.test_size"])
+    "did you mean 'model.C'?"
+    >>> did_you_mean("zzz", ["a", "b"])
+    "there are 'a' and 'b'"
+    """
+    known = list(dict.fromkeys(candidates))
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    if near:
+        return f"did you mean {listing(near, 'or')}?"
+    if not known:
+        return "there are none"
+    if len(known) == 1:
+        return f"there is only {listing(known)}"
+    if len(known) > 12:
+        return f"there are {len(known)}, among them {listing(known[:8])}"
+    return f"there are {listing(known)}"
+
+
+def listing(names: Iterable[str], conjunction: str = "and") -> str:
+    """Join quoted names for a sentence.
+
+    >>> listing(["a", "b", "c"], "or")
+    "'a', 'b' or 'c'"
+    """
+    quoted = [repr(str(name)) for name in names]
+    if len(quoted) < 2:
+        return "".join(quoted)
+    return f"{', '.join(quoted[:-1])} {conjunction} {quoted[-1]}"
+
+
+def excerpt(value: object, limit: int = 80) -> str:
+    """Show a value in a message without flooding it.
+
+    >>> excerpt("x" * 200, limit=10)
+    "'xxxxxx..."
+    """
+    try:
+        text = repr(value)
+    except Exception as error:
+        text = f"<{type(value).__qualname__} whose repr raised {type(error).__name__}>"
+    text = " ".join(text.split())
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."

@@ -1,0 +1,1 @@
+"""Experiments to learn from and to try the installation with."""

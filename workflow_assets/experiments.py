@@ -1,0 +1,76 @@
+"""The experiment: declared on the floor below, run by the engine, without Dagster."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from workflow_assets.declarations import Declaration
+
+if TYPE_CHECKING:
+    from workflow_assets.plans import Plan
+    from workflow_assets.results import Result
+    from workflow_assets.store.base import Store
+
+logger = logging.getLogger("workflow_assets")
+
+
+class Experiment(Declaration):
+    """A workflow, treatments, replicates and hypotheses: declared whole, run here or compiled to Dagster.
+
+    See `Declaration` for the arguments.
+
+    >>> from workflow_assets import step
+    >>> @step
+    ... def measure(rng, gain: float = 1.0) -> float:
+    ...     return gain * rng.normal()
+    >>> study = Experiment("study", [measure], {"double": {"measure.gain": 2.0}}, replicates=3)
+    >>> study.run().table["measure"].notna().sum()
+    np.int64(6)
+    """
+
+    def run(
+        self,
+        store: Store | None = None,
+        *,
+        treatments: Iterable[str] | None = None,
+        replicates: Iterable[str] | None = None,
+        force: Iterable[str] = (),
+        resources: Mapping[str, Any] | None = None,
+    ) -> Result:
+        """Run the experiment in this process and give its results.
+
+        What the store holds is not computed again. A failing cell is a row with its error; the others finish.
+
+        Args:
+            store: where data are kept; a fresh store in memory by default.
+            treatments: run only these; all by default.
+            replicates: run only the replicates of these keys (``"0007"``, or a unit's name); all by default.
+            force: steps and sources to compute again, with all that follows from them.
+            resources: what steps find in ``ctx.resources``.
+
+        Raises `UnknownNameError` for a name that the experiment does not have, and `StoreError` where the store
+        cannot be written.
+        """
+        from workflow_assets.plans import Plan
+        from workflow_assets.results import Result, describe_failures
+        from workflow_assets.runs import Run
+        from workflow_assets.store.base import MemoryStore
+
+        store = MemoryStore() if store is None else store
+        store.check_writable()
+        plan = Plan(self, store)
+        run = Run(plan, store, force=force, resources=resources)
+        result = Result.collect(self, run.cells(plan.cells(treatments, replicates)))
+        if result.failures:
+            logger.warning("%s: %s", self.name, describe_failures(result.failures, len(result.outcomes)))
+        return result
+
+    def plan(self, store: Store) -> Plan:
+        """Plan a run over a store: which data are there, which would be computed; nothing is executed but the loaders
+        of sources that declare no version.
+        """
+        from workflow_assets.plans import Plan
+
+        return Plan(self, store)

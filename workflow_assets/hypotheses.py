@@ -1,0 +1,92 @@
+"""Hypotheses: what is expected of a metric, declared before it is seen."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from workflow_assets.errors import DeclarationError, did_you_mean, excerpt
+from workflow_assets.names import identifier_fault
+
+Alternative = Literal["greater", "less", "two-sided"]
+TestName = Literal["auto", "paired_t", "wilcoxon_signed_rank", "sign_flip", "welch_t", "mann_whitney"]
+
+ALTERNATIVES = ("greater", "less", "two-sided")
+PAIRED_TESTS = ("paired_t", "corrected_resampled_t", "wilcoxon_signed_rank", "sign_flip")
+UNPAIRED_TESTS = ("welch_t", "mann_whitney")
+TESTS = ("auto", *PAIRED_TESTS, *UNPAIRED_TESTS)
+RESERVED = ("complete",)
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A claim about the difference that a treatment makes to a metric.
+
+    The claim is ``treatment - against > margin`` for "greater", ``< -margin`` for "less", and a difference of more
+    than `margin` either way for "two-sided". A negative margin claims non-inferiority.
+
+    Args:
+        name: an identifier; the name of the asset check in Dagster.
+        metric: a declared metric, as ``step.field``.
+        treatment: the treatment that the claim is about.
+        against: what it is compared with.
+        alternative: the direction of the claim.
+        margin: how large the difference must at least be, in the metric's own units.
+        test: "auto", or one of the tests by name.
+        paired: compare within replicates (they share their random streams); False compares the two samples.
+        alpha: the accepted rate of false support; intervals have the confidence ``1 - alpha``.
+        gate: make the asset check blocking, so that a job exits non-zero when the hypothesis is not supported.
+
+    >>> Hypothesis("weaker_is_better", metric="score.accuracy", treatment="strong").alternative
+    'greater'
+    """
+
+    name: str
+    metric: str
+    treatment: str
+    against: str = "baseline"
+    alternative: Alternative = "greater"
+    margin: float = 0.0
+    test: str = "auto"
+    paired: bool = True
+    alpha: float = 0.05
+    gate: bool = False
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        faults = []
+        if fault := identifier_fault(self.name):
+            faults.append(f"its name {fault}")
+        if self.name in RESERVED:
+            faults.append(f"{self.name!r} is the name of a built-in check; choose another")
+        if self.alternative not in ALTERNATIVES:
+            faults.append(f"alternative = {self.alternative!r}: {did_you_mean(str(self.alternative), ALTERNATIVES)}")
+        if not _is_number(self.margin) or not math.isfinite(self.margin):
+            faults.append(f"margin = {excerpt(self.margin)}: expected a finite number")
+        elif self.alternative == "two-sided" and self.margin < 0:
+            faults.append(f"margin = {self.margin}: a two-sided claim has a margin of 0 or more")
+        if not _is_number(self.alpha) or not 0 < self.alpha < 1:
+            faults.append(f"alpha = {excerpt(self.alpha)}: expected a rate between 0 and 1")
+        if self.test not in TESTS:
+            faults.append(f"test = {self.test!r}: {did_you_mean(str(self.test), TESTS)}")
+        elif self.test in UNPAIRED_TESTS and self.paired:
+            faults.append(f"test = {self.test!r} compares unpaired samples: say paired=False")
+        elif self.test in PAIRED_TESTS and not self.paired:
+            faults.append(f"test = {self.test!r} compares pairs: leave out paired=False")
+        if self.treatment == self.against:
+            faults.append(f"treatment and against are both {self.treatment!r}: nothing is compared")
+        if faults:
+            raise DeclarationError(f"hypothesis {self.name!r}", faults)
+
+    def claim(self) -> str:
+        """Tell the claim in words."""
+        difference = f"{self.metric} under {self.treatment} minus under {self.against}"
+        if self.alternative == "two-sided":
+            return f"{difference} is not 0" if not self.margin else f"{difference} is beyond ±{self.margin:g}"
+        sign, bound = (">", self.margin) if self.alternative == "greater" else ("<", -self.margin)
+        return f"{difference} {sign} {bound + 0.0:g}"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,1 @@
+"""Experiments compiled to Dagster: the only folder that knows of it."""

@@ -1,0 +1,251 @@
+"""An experiment's assets: sources, steps over the grid of treatments and replicates, and the results."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+
+from workflow_assets.canonical import digest
+from workflow_assets.declarations import Declaration
+from workflow_assets.experiments import Experiment
+from workflow_assets.orchestration.checks import blocking_reasons, check_specs, evaluate
+from workflow_assets.orchestration.events import MaterializationLog, datum_metadata
+from workflow_assets.orchestration.io_managers import DATUMS
+from workflow_assets.orchestration.keys import (
+    RESULTS,
+    cell_of,
+    partitions,
+    results_key,
+    source_key,
+    step_key,
+)
+from workflow_assets.orchestration.types import column_schema
+from workflow_assets.orchestration.versions import CodeVersions
+from workflow_assets.plans import Plan
+from workflow_assets.plots import estimation_plot
+from workflow_assets.reports import markdown_summary, terminal_summary
+from workflow_assets.results import Result, describe_failures
+from workflow_assets.runs import Run
+from workflow_assets.sources import Source
+from workflow_assets.store.base import Record, Store
+from workflow_assets.store.codecs import encode
+
+
+class RunConfig(dg.Config):
+    """What can be set for one run, in the launchpad or on the command line."""
+
+    force: list[str] = []
+    """Steps and sources to compute again although they are stored."""
+
+
+def source_assets(source: Source[Any], experiment: Declaration, store: Store) -> dg.AssetsDefinition:
+    """Compile a source: an unpartitioned asset, shared by the experiments that name it."""
+    versions = CodeVersions(experiment)
+    spec = dg.AssetSpec(
+        source_key(source.name),
+        description=source.description or f"The source {source.name}.",
+        code_version=versions.source(source),
+        kinds={"python", "source"},
+        group_name="sources",
+        owners=list(source.owners),
+        tags=dict(source.tags),
+        metadata={"version": source.version or "digest of the content"},
+    ).with_io_manager_key(DATUMS)
+
+    @dg.multi_asset(specs=[spec], name=f"source__{source.name}")
+    def load_source(context: dg.AssetExecutionContext, config: RunConfig) -> Iterator[dg.MaterializeResult]:
+        run = Run(
+            Plan(experiment, store), store, force=[name for name in config.force if name == source.name], run_id=context.run_id
+        )
+        record = run.source(source.name)
+        yield dg.MaterializeResult(
+            asset_key=source_key(source.name),
+            metadata=datum_metadata(record),
+            data_version=dg.DataVersion(record.key),
+        )
+
+    return load_source
+
+
+def step_assets(experiment: Experiment, store: Store, resources: Mapping[str, Any]) -> dg.AssetsDefinition:
+    """Compile the steps: one multi-asset over the grid, for work by partition."""
+    versions = CodeVersions(experiment)
+    specs = [_step_spec(experiment, slot, versions) for slot in experiment.asset_slots]
+
+    @dg.multi_asset(
+        specs=specs,
+        name=f"{experiment.name}__steps",
+        can_subset=True,
+        partitions_def=partitions(experiment),
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        required_resource_keys=set(resources),
+    )
+    def compute_steps(context: dg.AssetExecutionContext, config: RunConfig) -> Iterator[dg.MaterializeResult]:
+        slots = [key.path[-1] for key in context.selected_asset_keys]
+        cells = [cell_of(key) for key in context.partition_keys]
+        plan = Plan(experiment, store)
+        run = Run(plan, store, force=config.force, resources=_resources(context, resources), run_id=context.run_id)
+        log = MaterializationLog(context, experiment, plan, slots)
+        failures = []
+        latest: dict[str, str] = {}
+        try:
+            for outcome in run.cells(cells, slots):
+                log.add(outcome)
+                if outcome.failure is not None:
+                    failures.append(outcome.failure)
+                    context.log.error(f"{outcome.treatment} × {outcome.replicate} failed\n{outcome.failure.traceback}")
+                latest = {slot: record.key for slot, record in outcome.records.items()}
+        finally:
+            log.write()
+        if failures:
+            raise dg.Failure(describe_failures(failures, len(cells)), allow_retries=False)
+        if results_key(experiment.name) in context.job_def.asset_layer.executable_asset_keys:
+            # Without outputs, `results` in the same run would be skipped. Dagster marks every partition of the run
+            # with them, so the true events are logged once more, after them.
+            for slot in experiment.asset_slots:
+                if slot in slots:
+                    key = step_key(experiment.name, slot)
+                    yield dg.MaterializeResult(asset_key=key, data_version=dg.DataVersion(latest[slot]))
+            again = MaterializationLog(context, experiment, plan, slots)
+            for outcome in run.cells(cells, slots):
+                again.add(outcome)
+            again.write()
+
+    return compute_steps
+
+
+def results_assets(experiment: Experiment, store: Store, resources: Mapping[str, Any]) -> dg.AssetsDefinition:
+    """Compile the results: an unpartitioned asset that completes the grid, judges it and says so in checks."""
+    name = experiment.name
+    key = results_key(name)
+    steps = [step_key(name, slot) for slot in experiment.asset_slots]
+    spec = dg.AssetSpec(
+        key,
+        deps=[*steps, *(source_key(source) for source in experiment.sources)],
+        description=f"{experiment.description or f'The results of the experiment {name}.'}\n\n"
+        "A tidy table with a row for every cell; materialising it computes every cell that is not stored.",
+        code_version=CodeVersions(experiment).results,
+        kinds={"python", "table"},
+        group_name=name,
+        owners=list(experiment.owners),
+        tags=dict(experiment.tags),
+        metadata={"treatments": list(experiment.treatments), "replicates": len(experiment.replicates)},
+    ).with_io_manager_key(DATUMS)
+
+    @dg.multi_asset(
+        specs=[spec],
+        check_specs=check_specs(experiment),
+        name=f"{name}__results",
+        can_subset=True,
+        required_resource_keys=set(resources),
+    )
+    def complete_grid(context: dg.AssetExecutionContext, config: RunConfig) -> Iterator[Any]:
+        plan = Plan(experiment, store)
+        materialise = key in context.selected_asset_keys
+        run = Run(
+            plan,
+            store,
+            force=config.force,
+            resources=_resources(context, resources),
+            run_id=context.run_id,
+            compute=materialise,
+        )
+        log = MaterializationLog(context, experiment, plan, experiment.asset_slots)
+
+        def told() -> Iterator[Any]:
+            try:
+                for outcome in run.cells():
+                    if materialise:
+                        log.add(outcome)
+                    if outcome.failure is not None and materialise:
+                        context.log.error(
+                            f"{outcome.treatment} × {outcome.replicate} failed\n{outcome.failure.traceback}"
+                        )
+                    yield outcome
+            finally:
+                log.write()
+
+        result = Result.collect(experiment, told())
+        if materialise:
+            record = _store_table(experiment, result, store, context.run_id)
+            yield dg.MaterializeResult(
+                asset_key=key,
+                metadata=_results_metadata(result, record.key),
+                data_version=dg.DataVersion(record.key),
+                tags=log.pointer_tags([*steps, *(source_key(source) for source in experiment.sources)]),
+            )
+        context.log.info(terminal_summary(result))
+        checks = [check.name for check in context.selected_asset_check_keys]
+        yield from evaluate(experiment, result, checks)
+        if reasons := blocking_reasons(result, checks):
+            raise dg.Failure("\n".join(reasons), allow_retries=False)
+
+    return complete_grid
+
+
+def _step_spec(experiment: Experiment, slot: str, versions: CodeVersions) -> dg.AssetSpec:
+    variants = {id(workflow.nodes[slot].step): workflow.nodes[slot] for workflow in experiment.workflows.values()}
+    node = experiment.workflow.nodes[slot]
+    step = node.step
+    metadata: dict[str, Any] = {
+        "parameters": {name: repr(value) for name, value in node.settings.items()},
+        "fingerprint": versions.fingerprint(slot),
+        "changed by": _changes(experiment, slot),
+        "random": step.random,
+    }
+    if len(variants) > 1:
+        metadata["functions"] = sorted({variant.step.slug for variant in variants.values()})
+    if (schema := column_schema(step.returns)) is not None:
+        metadata["dagster/column_schema"] = schema
+    return dg.AssetSpec(
+        step_key(experiment.name, slot),
+        deps=[
+            source_key(name) if name in experiment.sources else step_key(experiment.name, name)
+            for name in experiment.dependencies(slot)
+        ],
+        skippable=True,
+        description=step.description or f"The step {slot}.",
+        code_version=versions.slots[slot],
+        kinds={"python", "random"} if step.random else {"python"},
+        group_name=experiment.name,
+        owners=list(step.owners or experiment.owners),
+        tags={**experiment.tags, **step.tags},
+        metadata=metadata,
+    ).with_io_manager_key(DATUMS)
+
+
+def _changes(experiment: Experiment, slot: str) -> dict[str, str]:
+    changes = {}
+    for name, treatment in experiment.treatments.items():
+        told = [f"{address} = {value!r}" for address, value in treatment.parameters.items() if address.startswith(f"{slot}.")]
+        told += [f"→ {step.slug}" for swapped, step in treatment.steps.items() if swapped == slot]
+        if told:
+            changes[name] = ", ".join(told)
+    return changes
+
+
+def _resources(context: dg.AssetExecutionContext, resources: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: getattr(context.resources, name) for name in resources}
+
+
+def _store_table(experiment: Experiment, result: Result, store: Store, run_id: str) -> Record:
+    encoded = encode(result.table, pickles=store.pickles, place=f"the results of {experiment.name!r}")
+    key = digest("results", encoded.codec, *map(bytes, encoded.pieces))
+    record = store.find(key)
+    if record is None:
+        record = store.put_encoded(key, encoded, metrics={}, provenance={"experiment": experiment.name, "run": run_id})
+    store.refer((experiment.name, RESULTS), {"": key})
+    return record
+
+
+def _results_metadata(result: Result, key: str) -> dict[str, Any]:
+    metadata: dict[str, Any] = {
+        "key": key,
+        "dagster/row_count": len(result.outcomes),
+        "failed": len(result.failures),
+        "summary": dg.MetadataValue.md(markdown_summary(result)),
+    }
+    if (plot := estimation_plot(result)) is not None:
+        metadata["plot"] = dg.MetadataValue.md(f"![{plot.title}](data:image/png;base64,{plot.base64()})")
+    return metadata
+

@@ -1,0 +1,173 @@
+"""Telling Dagster what was materialised: many events at a time, each with its own key and full provenance.
+
+Yielding a step's output would mark every partition of a range with one data version, and logging events one by one
+costs ten times as much. The one private call that this needs is here.
+"""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.data_version import (
+    CODE_VERSION_TAG,
+    DATA_VERSION_IS_USER_PROVIDED_TAG,
+    DATA_VERSION_TAG,
+    get_input_data_version_tag,
+    get_input_event_pointer_tag,
+)
+from dagster._core.events import DagsterEvent, DagsterEventBatchMetadata, generate_event_batch_id
+from dagster._core.storage.tags import get_multidimensional_partition_tag
+
+from workflow_assets.declarations import Declaration
+from workflow_assets.orchestration.keys import REPLICATE, TREATMENT, partition_key, source_key, step_key
+from workflow_assets.orchestration.versions import CodeVersions
+from workflow_assets.plans import Plan
+from workflow_assets.runs import CellOutcome
+from workflow_assets.store.base import Record
+
+AT_ONCE = 500
+"""Cells whose events are held back to be written together, and events in one transaction."""
+
+
+def enable_batches() -> None:
+    """Let Dagster hand events to its storage in batches; a storage that cannot use them writes them one by one."""
+    os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", str(AT_ONCE))
+
+
+class MaterializationLog:
+    """Logs the materialisations of cells, unless the partition's latest one already bears the key and code version."""
+
+    def __init__(
+        self, context: dg.AssetExecutionContext, declaration: Declaration, plan: Plan, slots: Iterable[str]
+    ) -> None:
+        enable_batches()
+        self.context = context
+        self.declaration = declaration
+        self.plan = plan
+        self.versions = CodeVersions(declaration)
+        self.slots = [slot for slot in declaration.asset_slots if slot in set(slots)]
+        self._pending: list[CellOutcome] = []
+        self._latest: dict[str, Mapping[str, Mapping[str, str]]] = {}
+        self._sources_told = False
+
+    def add(self, outcome: CellOutcome) -> None:
+        """Take the outcome of a cell."""
+        self._pending.append(outcome)
+        if len(self._pending) >= AT_ONCE:
+            self.write()
+
+    def write(self) -> None:
+        """Log what is pending, each step after those that it depends on."""
+        pending, self._pending = self._pending, []
+        if not pending:
+            return
+        self._tell_sources()
+        for slot in self.slots:
+            latest = self._latest_tags(slot)
+            pointer = self.pointer()
+            events = []
+            for outcome in pending:
+                record = outcome.records.get(slot)
+                if record is None:
+                    continue
+                partition = partition_key(outcome.treatment, outcome.replicate)
+                known = latest.get(partition, {})
+                current = (
+                    known.get(DATA_VERSION_TAG) == record.key
+                    and known.get(CODE_VERSION_TAG) == self.versions.slots[slot]
+                )
+                if not current or slot in outcome.computed:
+                    events.append(self._materialization(slot, outcome, record, pointer))
+            self._log(events)
+
+    def pointer(self) -> str:
+        """Give the newest event's id: what an asset was made from is not newer than this."""
+        return str(self.context.instance.event_log_storage.get_maximum_record_id() or 0)
+
+    def pointer_tags(self, keys: Iterable[dg.AssetKey]) -> dict[str, str]:
+        """Give the tags which say that an asset was made from the newest materialisations of others."""
+        pointer = self.pointer()
+        return {get_input_event_pointer_tag(key): pointer for key in keys}
+
+    def source_materialization(self, name: str, record: Record) -> dg.AssetMaterialization:
+        """Describe a source that was loaded."""
+        source = self.plan.sources[name].source
+        return dg.AssetMaterialization(
+            source_key(name), metadata=datum_metadata(record), tags=self.source_tags(source, record.key)
+        )
+
+    def source_tags(self, source: Any, key: str) -> dict[str, str]:
+        """Give the tags of a source's materialisation."""
+        return _version_tags(key, self.versions.source(source))
+
+    def _tell_sources(self) -> None:
+        """Log the sources that were loaded on the way, if Dagster does not know of their content."""
+        if self._sources_told:
+            return
+        self._sources_told = True
+        for name, planned in self.plan.sources.items():
+            event = self.context.instance.get_latest_materialization_event(source_key(name))
+            known = event.asset_materialization.tags if event and event.asset_materialization else None
+            wanted = self.source_tags(planned.source, planned.key)
+            if known is None or any(known.get(tag) != value for tag, value in wanted.items()):
+                record = self.plan.store.find(planned.key)
+                if record is not None:
+                    self._log([self.source_materialization(name, record)])
+
+    def _latest_tags(self, slot: str) -> Mapping[str, Mapping[str, str]]:
+        if slot not in self._latest:
+            self._latest[slot] = self.context.instance.event_log_storage.get_latest_tags_by_partition(
+                step_key(self.declaration.name, slot),
+                dg.DagsterEventType.ASSET_MATERIALIZATION,
+                [DATA_VERSION_TAG, CODE_VERSION_TAG],
+            )
+        return self._latest[slot]
+
+    def _materialization(
+        self, slot: str, outcome: CellOutcome, record: Record, pointer: str
+    ) -> dg.AssetMaterialization:
+        tags = _version_tags(record.key, self.versions.slots[slot])
+        for name in self.declaration.dependencies(slot):
+            if name in self.plan.sources:
+                key, version = source_key(name), self.plan.sources[name].key
+            else:
+                key, version = step_key(self.declaration.name, name), outcome.key(name)
+            tags[get_input_data_version_tag(key)] = version
+            tags[get_input_event_pointer_tag(key)] = pointer
+        tags[get_multidimensional_partition_tag(REPLICATE)] = outcome.replicate
+        tags[get_multidimensional_partition_tag(TREATMENT)] = outcome.treatment
+        metadata = datum_metadata(record)
+        metadata["stored"] = "computed now" if slot in outcome.computed else "was stored"
+        return dg.AssetMaterialization(
+            step_key(self.declaration.name, slot),
+            partition=partition_key(outcome.treatment, outcome.replicate),
+            metadata=metadata,
+            tags=tags,
+        )
+
+    def _log(self, events: Sequence[dg.AssetMaterialization]) -> None:
+        step_context = self.context.get_step_execution_context()
+        batch = generate_event_batch_id()
+        for place, event in enumerate(events, start=1):
+            DagsterEvent.asset_materialization(
+                step_context, event, DagsterEventBatchMetadata(batch, place == len(events))
+            )
+
+
+def _version_tags(key: str, code_version: str) -> dict[str, str]:
+    return {DATA_VERSION_TAG: key, CODE_VERSION_TAG: code_version, DATA_VERSION_IS_USER_PROVIDED_TAG: "true"}
+
+
+def datum_metadata(record: Record) -> dict[str, Any]:
+    """Describe a datum for Dagster's UI."""
+    metadata: dict[str, Any] = {
+        "key": record.key,
+        "codec": record.codec,
+        "bytes": record.size,
+        "digest": record.digest,
+        "seconds": record.seconds,
+    }
+    for name, value in record.metrics.items():
+        metadata[f"metric: {name}" if name else "metric"] = value
+    return metadata

@@ -1,0 +1,19 @@
+"""The job of an experiment: unpartitioned, so that one launch runs all of it."""
+
+from typing import Any
+
+import dagster as dg
+
+from workflow_assets.declarations import Declaration
+from workflow_assets.orchestration.keys import results_key, source_key
+
+
+def experiment_job(experiment: Declaration) -> Any:
+    """Compile the job of an experiment's name: its sources, its results and all checks on them."""
+    sources = [source_key(name) for name in experiment.sources]
+    return dg.define_asset_job(
+        experiment.name,
+        selection=dg.AssetSelection.assets(results_key(experiment.name), *sources),
+        description=experiment.description or f"Run the whole experiment {experiment.name}.",
+        tags=dict(experiment.tags),
+    )

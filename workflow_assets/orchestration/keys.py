@@ -1,0 +1,45 @@
+"""How an experiment's parts are called in Dagster."""
+
+import dagster as dg
+
+from workflow_assets.declarations import Declaration
+
+REPLICATE, TREATMENT = "replicate", "treatment"
+RESULTS = "results"
+COMPLETE = "complete"
+
+
+def step_key(experiment: str, slot: str) -> dg.AssetKey:
+    """Give the asset key of a step."""
+    return dg.AssetKey([experiment, slot])
+
+
+def source_key(name: str) -> dg.AssetKey:
+    """Give the asset key of a source, which experiments share."""
+    return dg.AssetKey([name])
+
+
+def results_key(experiment: str) -> dg.AssetKey:
+    """Give the asset key of an experiment's results."""
+    return dg.AssetKey([experiment, RESULTS])
+
+
+def partition_key(treatment: str, replicate: str) -> dg.MultiPartitionKey:
+    """Give the partition key of a cell."""
+    return dg.MultiPartitionKey({REPLICATE: replicate, TREATMENT: treatment})
+
+
+def cell_of(key: str) -> tuple[str, str]:
+    """Give the treatment and replicate of a partition key."""
+    assert isinstance(key, dg.MultiPartitionKey), f"{key!r} has no dimensions"
+    return key.keys_by_dimension[TREATMENT], key.keys_by_dimension[REPLICATE]
+
+
+def partitions(declaration: Declaration) -> dg.MultiPartitionsDefinition:
+    """Give the grid of treatments and replicates."""
+    return dg.MultiPartitionsDefinition(
+        {
+            TREATMENT: dg.StaticPartitionsDefinition(list(declaration.treatments)),
+            REPLICATE: dg.StaticPartitionsDefinition(declaration.replicates.keys),
+        }
+    )

@@ -1,0 +1,255 @@
+"""Plans: which datum each cell and step needs, under which compute key, before anything runs.
+
+Treatments that agree on a step and on all that it depends on share it, and so its datum; a step that depends on no
+randomness is shared by all replicates too. The plan holds each such shared step once.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from workflow_assets.canonical import digest
+from workflow_assets.declarations import Declaration
+from workflow_assets.errors import UnknownNameError, did_you_mean
+from workflow_assets.fingerprint import Fingerprint
+from workflow_assets.replicates import Replicate
+from workflow_assets.sources import Source
+from workflow_assets.store.base import Store
+from workflow_assets.store.codecs import encode, library_version
+from workflow_assets.streams import replicate_seed
+from workflow_assets.workflows import Node, Workflow
+
+SCHEMA = "1"
+"""Changes when keys are made differently, so that no old datum is taken for a new one."""
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedSource:
+    """A source and the key of its content."""
+
+    source: Source[Any]
+    key: str
+    fingerprint: Fingerprint
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedStep:
+    """One step under one configuration, shared by the treatments that agree on it.
+
+    `static` digests all of the compute key that is the same for every replicate. `varies` says whether the key
+    depends on the replicate.
+    """
+
+    node: Node
+    inputs: tuple[tuple[str, PlannedStep | PlannedSource], ...]
+    fingerprint: Fingerprint
+    static: str
+    varies: bool
+    treatments: list[str] = field(default_factory=list)
+
+    @property
+    def slot(self) -> str:
+        """The slot that the step fills."""
+        return self.node.slot
+
+    @property
+    def stream(self) -> str:
+        """The name of the random stream."""
+        return self.node.step.stream or self.node.slot
+
+
+@dataclass(frozen=True)
+class PlanSummary:
+    """How much of a plan is stored already, in data of steps: `shared` counts those that another cell's stands for."""
+
+    cells: int
+    steps: int
+    shared: int
+    stored: int
+    to_compute: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.cells} cells × {self.steps / max(self.cells, 1):g} steps: {self.stored} stored, "
+            f"{self.shared} shared, {self.to_compute} to compute"
+        )
+
+
+class Plan:
+    """The compute keys of an experiment as its code, parameters and sources are now.
+
+    `store` is asked (and, for sources without a version, given) the content of the sources.
+    """
+
+    def __init__(self, declaration: Declaration, store: Store) -> None:
+        self.declaration = declaration
+        self.store = store
+        self.nonce = uuid.uuid4().hex
+        self._fingerprints = declaration.fingerprints()
+        self.sources: dict[str, PlannedSource] = {}
+        self.by_treatment: dict[str, dict[str, PlannedStep]] = {}
+        shared: dict[str, PlannedStep] = {}
+        for name, source in declaration.sources.items():
+            self.sources[name] = self._plan_source(source, store)
+        for treatment, workflow in declaration.workflows.items():
+            self.by_treatment[treatment] = self._plan_treatment(treatment, workflow, shared)
+        self.steps: tuple[PlannedStep, ...] = tuple(shared.values())
+        self._constant_keys: dict[PlannedStep, str] = {}
+
+    @cached_property
+    def replicates(self) -> dict[str, Replicate]:
+        """The replicates by partition key."""
+        return {replicate.key: replicate for replicate in self.declaration.replicates}
+
+    def seed(self, replicate: Replicate) -> int:
+        """Give the seed of a replicate."""
+        return replicate_seed(self.declaration.seed, replicate.identity)
+
+    def keys(self, replicate: Replicate, seed: int) -> dict[PlannedStep, str]:
+        """Give the compute key of every step for one replicate."""
+        keys = dict(self._constant_keys)
+        for step in self.steps:
+            if step in keys:
+                continue
+            parts = [step.static]
+            parts += [keys[given] if isinstance(given, PlannedStep) else given.key for _, given in step.inputs]
+            if step.node.step.random:
+                parts.append(f"stream {seed:x} {step.stream}")
+            if "replicate" in step.node.step.given:
+                parts.append(f"replicate {replicate.identity!r}")
+            keys[step] = digest(*parts)
+            if not step.varies:
+                self._constant_keys[step] = keys[step]
+        return keys
+
+    def cells(
+        self, treatments: Iterable[str] | None = None, replicates: Iterable[str] | None = None
+    ) -> list[tuple[str, str]]:
+        """List cells, replicate by replicate; raise `UnknownNameError` for what the experiment does not have."""
+        chosen = list(self.by_treatment if treatments is None else treatments)
+        repeated = list(self.replicates if replicates is None else replicates)
+        self.check_cells([*((name, next(iter(self.replicates))) for name in chosen)])
+        self.check_cells([*((next(iter(self.by_treatment)), key) for key in repeated)])
+        return [(treatment, replicate) for replicate in repeated for treatment in chosen]
+
+    def check_cells(self, cells: Sequence[tuple[str, str]]) -> None:
+        """Raise `UnknownNameError` for a cell that the experiment does not have."""
+        for treatment, replicate in cells:
+            for what, name, known in (
+                ("treatment", treatment, self.by_treatment),
+                ("replicate", replicate, self.replicates),
+            ):
+                if name not in known:
+                    near = did_you_mean(name, known)
+                    raise UnknownNameError(f"experiment {self.declaration.name!r} has no {what} {name!r}: {near}")
+
+    def summary(self, store: Store) -> PlanSummary:
+        """Count what is stored and what is to be computed; nothing is executed."""
+        steps = shared = stored = missing = 0
+        seen: set[str] = set()
+        for replicate in self.declaration.replicates:
+            keys = self.keys(replicate, self.seed(replicate))
+            for planned in self.by_treatment.values():
+                for step in planned.values():
+                    if step.node.step.transient:
+                        continue
+                    steps += 1
+                    key = keys[step]
+                    if key in seen:
+                        shared += 1
+                        continue
+                    if not step.varies or len(step.treatments) > 1:
+                        seen.add(key)
+                    record = store.find(key)
+                    if record is not None and record.current:
+                        stored += 1
+                    else:
+                        missing += 1
+        return PlanSummary(len(self.replicates) * len(self.by_treatment), steps, shared, stored, missing)
+
+    # -- making -------------------------------------------------------------------------------------------------
+
+    def _plan_source(self, source: Source[Any], store: Store) -> PlannedSource:
+        code = self._fingerprints[id(source)]
+        if source.version is not None:
+            return PlannedSource(source, digest("source", SCHEMA, code.digest, source.version), code)
+        encoded = encode(source(), pickles=store.pickles, place=f"source {source.name!r}")
+        key = digest("content", SCHEMA, encoded.codec, *map(bytes, encoded.pieces))
+        if store.find(key) is None:
+            store.put_encoded(key, encoded, metrics={}, provenance={"source": source.name, "code": code.digest})
+        return PlannedSource(source, key, code)
+
+    def _plan_treatment(
+        self, treatment: str, workflow: Workflow, shared: dict[str, PlannedStep]
+    ) -> dict[str, PlannedStep]:
+        planned: dict[str, PlannedStep] = {}
+        for node in workflow:
+            inputs = tuple(
+                (
+                    parameter,
+                    self.sources[workflow.sources[name].name] if name in workflow.sources else planned[name],
+                )
+                for parameter, name in sorted(node.inputs.items())
+            )
+            code = self._fingerprints[id(node.step)]
+            static = digest("step", SCHEMA, *self._static_parts(treatment, node, code))
+            # Steps that agree on their own part and on what they read are one, whatever the treatment is called.
+            identity = digest(
+                static,
+                node.slot,
+                *(given.key if isinstance(given, PlannedSource) else f"{id(given)}" for _, given in inputs),
+            )
+            varies = (
+                node.step.random
+                or "replicate" in node.step.given
+                or any(given.varies for _, given in inputs if isinstance(given, PlannedStep))
+            )
+            step = shared.setdefault(identity, PlannedStep(node, inputs, code, static, varies))
+            step.treatments.append(treatment)
+            planned[node.slot] = step
+        return planned
+
+    def _static_parts(self, treatment: str, node: Node, code: Fingerprint) -> Iterator[str]:
+        step = node.step
+        yield code.digest
+        for name, form in sorted(node.forms.items()):
+            yield f"{name}={form}"
+        for name in sorted(node.inputs):
+            yield f"{name}<"
+        if step.legacy_rng:
+            yield "legacy_rng"
+        if "treatment" in step.given:
+            yield f"treatment {treatment}"
+        if not step.memo:
+            yield f"run {self.nonce}"
+        library = pickled_library(step.returns)
+        if library:
+            yield library
+
+
+def pickled_library(annotation: Any) -> str:
+    """Give the library and version that a declared result would be pickled with; "" where none is known.
+
+    A pickle is read by the library that wrote it: another version means another value.
+    """
+    if not isinstance(annotation, type) or annotation.__module__ in {"builtins", "numpy", "pandas"}:
+        return ""
+    library, version = library_version(annotation)
+    return f"{library}=={version}" if library not in {"", "numpy", "pandas", "workflow_assets"} else ""
+
+
+def provenance_of(step: PlannedStep, keys: Mapping[PlannedStep, str]) -> dict[str, Any]:
+    """Say what a datum is made from: code, parameters, inputs."""
+    return {
+        "step": step.node.slot,
+        "function": step.node.step.slug,
+        "code": step.fingerprint.digest,
+        "parameters": {name: repr(value) for name, value in step.node.settings.items()},
+        "inputs": {
+            parameter: keys[given] if isinstance(given, PlannedStep) else given.key for parameter, given in step.inputs
+        },
+    }

@@ -1,0 +1,99 @@
+"""Replicates: how often a workflow is repeated, and on what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from workflow_assets.errors import DeclarationError, excerpt
+from workflow_assets.names import partition_fault
+
+
+@dataclass(frozen=True)
+class Replicate:
+    """One repetition: its partition key, and the index or name that its random streams are derived from."""
+
+    key: str
+    identity: int | str
+
+
+@dataclass(frozen=True)
+class Replicates:
+    """How often to repeat: a number of repetitions, or named experimental units.
+
+    A repetition's key (``"0007"``) and streams stay the same when repetitions are added; a unit's are its name's.
+    `test_fraction` says that the replicates are overlapping re-splits of one data set, each holding out that
+    fraction: their results are correlated, and the verdicts account for it.
+
+    >>> [replicate.key for replicate in Replicates(2)]
+    ['0000', '0001']
+    """
+
+    count: int
+    units: tuple[str, ...] | None = None
+    test_fraction: float | None = None
+
+    def __post_init__(self) -> None:
+        faults = []
+        if isinstance(self.count, bool) or not isinstance(self.count, int) or self.count < 1:
+            faults.append(
+                f"replicates = {excerpt(self.count)}: expected a whole number of at least 1, or the names of units"
+            )
+        if self.test_fraction is not None and not (
+            isinstance(self.test_fraction, float) and 0.0 < self.test_fraction < 1.0
+        ):
+            faults.append(f"test_fraction = {excerpt(self.test_fraction)}: expected a fraction between 0 and 1")
+        if faults:
+            raise DeclarationError("replicates", faults)
+
+    @classmethod
+    def read(cls, value: Any) -> Replicates:
+        """Read what a user gave: a number, the names of units, or replicates.
+
+        Raises `DeclarationError` with every fault.
+        """
+        if isinstance(value, Replicates):
+            return value
+        if isinstance(value, int | float | str) or not isinstance(value, Iterable):
+            return cls(value)  # which says what is wrong with all but a whole number
+        units = list(value)
+        faults = []
+        if not units:
+            faults.append("replicates is empty: name at least one unit, or give a number")
+        for unit in dict.fromkeys(map(repr, units)):
+            if sum(repr(other) == unit for other in units) > 1:
+                faults.append(f"unit {unit} is named more than once")
+        faults.extend(f"unit {excerpt(unit)} {fault}" for unit in units if (fault := partition_fault(unit)))
+        if faults:
+            raise DeclarationError("replicates", faults)
+        return cls(len(units), tuple(units))
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[Replicate]:
+        if self.units is not None:
+            return (Replicate(unit, unit) for unit in self.units)
+        return (Replicate(f"{index:04d}", index) for index in range(self.count))
+
+    @property
+    def keys(self) -> list[str]:
+        """The partition keys, in order."""
+        return [replicate.key for replicate in self]
+
+
+def resamples(count: int, *, test_fraction: float) -> Replicates:
+    """Declare replicates that are overlapping re-splits of one data set.
+
+    Args:
+        count: how many re-splits.
+        test_fraction: the fraction of the rows that each split holds out, between 0 and 1.
+
+    Verdicts on paired differences then use the corrected resampled t-test (Nadeau and Bengio, 2003), since the
+    re-splits share most of their training rows.
+
+    >>> len(resamples(30, test_fraction=0.3))
+    30
+    """
+    return Replicates(count, test_fraction=test_fraction)

@@ -1,0 +1,203 @@
+"""Results: one tidy table, a row for every cell, and what goes with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from workflow_assets.contracts import MetricType
+from workflow_assets.declarations import Declaration
+from workflow_assets.errors import CellsFailedError, UnknownNameError, did_you_mean
+from workflow_assets.runs import CellOutcome, Failure
+from workflow_assets.verdicts import Arm, Verdict, judge
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FAILED, COMPLETED = "failed", "completed"
+_DTYPES: dict[MetricType, str] = {float: "float64", int: "Int64", bool: "boolean", str: "object"}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an experiment came to.
+
+    `table` has a row for every cell: treatment, replicate, status, seed, a column for each metric, error. It depends
+    on code, parameters, data and seed only: the same on every machine, warm or cold. `timings` has the seconds of
+    every step that was computed or read.
+    """
+
+    declaration: Declaration
+    outcomes: Sequence[_Row]
+    tagged: Sequence[tuple[str, str, str, str, Any, Mapping[str, Any]]] = field(default=(), repr=False)
+
+    @classmethod
+    def collect(cls, declaration: Declaration, outcomes: Iterable[CellOutcome]) -> Result:
+        """Collect the outcomes of cells, in whatever order they came."""
+        rows: dict[tuple[str, str], _Row] = {}
+        tagged = []
+        for outcome in outcomes:
+            row = _Row.of(outcome)
+            rows[row.treatment, row.replicate] = row
+            tagged += [
+                (row.treatment, row.replicate, slot, name, value, tags)
+                for slot, record in outcome.records.items()
+                for name, value, tags in record.records
+            ]
+        ordered = [
+            rows[treatment, replicate]
+            for treatment in declaration.treatments
+            for replicate in declaration.replicates.keys
+            if (treatment, replicate) in rows
+        ]
+        return cls(declaration, ordered, tagged)
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """One row for every cell, treatments and replicates in the order of their declaration."""
+        import pandas as pd
+
+        units = self.declaration.replicates.units
+        columns: dict[str, Any] = {
+            "treatment": pd.Series([row.treatment for row in self.outcomes], dtype="object"),
+            "replicate": pd.Series(
+                [row.replicate if units is not None else int(row.replicate) for row in self.outcomes],
+                dtype="object" if units is not None else "int64",
+            ),
+            "status": pd.Series([COMPLETED if row.failure is None else FAILED for row in self.outcomes], dtype="object"),
+            "seed": pd.Series([row.seed for row in self.outcomes], dtype="int64"),
+        }
+        for name, kind in self.declaration.metrics.items():
+            columns[name] = pd.Series([row.metrics.get(name) for row in self.outcomes], dtype=_DTYPES[kind])
+        columns["error"] = pd.Series([str(row.failure) if row.failure else None for row in self.outcomes], dtype="object")
+        return pd.DataFrame(columns)
+
+    @cached_property
+    def timings(self) -> pd.DataFrame:
+        """The seconds that each step of each cell took when its datum was computed, and whether that was now."""
+        import pandas as pd
+
+        rows = [
+            (row.treatment, row.replicate, slot, seconds, slot in row.computed)
+            for row in self.outcomes
+            for slot, seconds in row.seconds.items()
+        ]
+        return pd.DataFrame(rows, columns=["treatment", "replicate", "step", "seconds", "computed"])
+
+    @cached_property
+    def records(self) -> pd.DataFrame:
+        """What steps recorded with tags, one row each."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            list(self.tagged), columns=["treatment", "replicate", "step", "metric", "value", "tags"]
+        )
+
+    @cached_property
+    def failures(self) -> tuple[Failure, ...]:
+        """The failures of cells, with their tracebacks."""
+        return tuple(row.failure for row in self.outcomes if row.failure is not None)
+
+    @cached_property
+    def verdicts(self) -> dict[str, Verdict]:
+        """The verdict on each hypothesis, p values adjusted over all of them."""
+        return judge(self.declaration, self.arm)
+
+    def verdict(self, hypothesis: str) -> Verdict:
+        """Give the verdict on a hypothesis; raise `UnknownNameError` naming near matches."""
+        if hypothesis not in self.verdicts:
+            raise UnknownNameError(f"no hypothesis is called {hypothesis!r}: {did_you_mean(hypothesis, self.verdicts)}")
+        return self.verdicts[hypothesis]
+
+    def arm(self, treatment: str, metric: str) -> Arm:
+        """Give a metric's values under a treatment, by replicate; failed cells are not among them."""
+        if treatment not in self.declaration.treatments:
+            known = did_you_mean(treatment, self.declaration.treatments)
+            raise UnknownNameError(f"no treatment is called {treatment!r}: {known}")
+        if metric not in self.declaration.metrics:
+            raise UnknownNameError(f"no metric is called {metric!r}: {did_you_mean(metric, self.declaration.metrics)}")
+        rows = self._by_treatment.get(treatment, [])
+        values = {row.replicate: row.metrics[metric] for row in rows if row.metrics.get(metric) is not None}
+        failed = sum(row.failure is not None for row in rows)
+        return Arm(treatment, metric, values, len(self.declaration.replicates), failed)
+
+    @cached_property
+    def _by_treatment(self) -> dict[str, list[_Row]]:
+        rows: dict[str, list[_Row]] = {}
+        for row in self.outcomes:
+            rows.setdefault(row.treatment, []).append(row)
+        return rows
+
+    def ranking(self, metric: str, *, best: str = "max", by: str = "mean") -> list[tuple[str, float]]:
+        """Rank the treatments by a metric, the best first; ties keep the order of declaration.
+
+        Args:
+            metric: a declared metric.
+            best: "max" or "min".
+            by: "mean" or "median" of the metric; or "p", the p value of the first hypothesis about each treatment,
+                the smallest first.
+        """
+        from workflow_assets.stats.decisions import rank
+
+        if by == "p":
+            values: dict[str, float] = {}
+            for verdict in self.verdicts.values():
+                if verdict.hypothesis.metric == metric and verdict.p is not None:
+                    values.setdefault(verdict.hypothesis.treatment, verdict.p)
+            return rank(values, best="min")
+        if by not in {"mean", "median"} or best not in {"max", "min"}:
+            raise ValueError(f"ranking by {by!r}, best {best!r}: expected 'mean', 'median' or 'p', and 'max' or 'min'")
+        import numpy as np
+
+        summarise = np.mean if by == "mean" else np.median
+        scores = {}
+        for treatment in self.declaration.treatments:
+            measured = list(self.arm(treatment, metric).values.values())
+            scores[treatment] = float(summarise(measured)) if measured else float("nan")
+        return rank(scores, best="max" if best == "max" else "min")
+
+    def raise_failures(self) -> None:
+        """Raise `CellsFailedError` naming the failed cells, if there are any."""
+        if self.failures:
+            raise CellsFailedError(describe_failures(self.failures, len(self.outcomes)))
+
+    def __repr__(self) -> str:
+        lines = [f"{len(self.outcomes)} cells, {len(self.failures)} failed"]
+        lines += [str(verdict) for verdict in self.verdicts.values()]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """What a table keeps of a cell: far less than its records hold."""
+
+    treatment: str
+    replicate: str
+    seed: int
+    metrics: Mapping[str, Any]
+    seconds: Mapping[str, float]
+    computed: frozenset[str]
+    failure: Failure | None
+
+    @classmethod
+    def of(cls, outcome: CellOutcome) -> _Row:
+        return cls(
+            outcome.treatment,
+            outcome.replicate,
+            outcome.seed,
+            outcome.metrics() if outcome.failure is None else {},
+            {slot: record.seconds for slot, record in outcome.records.items()},
+            outcome.computed,
+            outcome.failure,
+        )
+
+
+def describe_failures(failures: Sequence[Failure], cells: int) -> str:
+    """Name the cells that failed, ten at most, and why."""
+    lines = [f"{len(failures)} of {cells} cells failed:"]
+    lines += [f"  {failure.treatment} × {failure.replicate}: {failure}" for failure in failures[:10]]
+    if len(failures) > 10:
+        lines.append(f"  … and {len(failures) - 10} more")
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""Statistics: arrays in, results out. Knows no experiment, no store and no orchestrator."""

@@ -1,0 +1,240 @@
+"""One interface for every store, and the store in memory.
+
+A datum exists when its record exists, and the record is written last. A record once written is never changed, except
+by a run that was told to compute it again.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import xxhash
+
+from workflow_assets.errors import CorruptDatumError, UnknownNameError, did_you_mean
+from workflow_assets.store.codecs import Buffer, Encoded, decode, encode, extension
+
+INLINE = 2048
+"""Values of up to this many bytes sit inside their record."""
+
+Asset = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is known of a datum: where its bytes are, what they should be, and what was recorded when it was made.
+
+    `inline` holds the bytes of a small value, `location` names the object that holds those of a large one.
+    `provenance` says how the value came to be; `metrics` are replayed whenever the datum is used again.
+    """
+
+    key: str
+    codec: str
+    digest: str
+    size: int
+    inline: bytes | None = None
+    location: str | None = None
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    records: tuple[tuple[str, Any, Mapping[str, Any]], ...] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def current(self) -> bool:
+        """Whether its pickles, if any, were made by the library versions that would read them now."""
+        libraries = self.provenance.get("libraries")
+        return not libraries or all(
+            getattr(sys.modules.get(library), "__version__", version) == version
+            for library, version in libraries.items()
+        )
+
+    @property
+    def seconds(self) -> float:
+        """How long the step took when the datum was made."""
+        return float(self.provenance.get("seconds", 0.0))
+
+
+def content_digest(pieces: Iterable[Buffer]) -> str:
+    """Give the integrity digest of bytes: it finds flipped bits, it does not resist an adversary."""
+    state = xxhash.xxh3_128()
+    for piece in pieces:
+        state.update(piece)
+    return state.hexdigest()
+
+
+class Store(ABC):
+    """Immutable values by compute key, and for each asset's partition the key of the value that it holds.
+
+    Every store keeps these laws: `find` gives a record only of a whole datum; of two writers of one key, one wins and
+    the other is given the winner's record; what `load` gives equals what was put, and is the caller's own; bytes are
+    verified against their digest before they are first used.
+    """
+
+    pickles: bool
+
+    def __init__(self, *, pickles: bool = True) -> None:
+        self.pickles = pickles
+        self._verified: set[str] = set()
+
+    # -- datums -------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def find(self, key: str) -> Record | None:
+        """Give the record of a datum, or None if it is not stored or not whole."""
+
+    @abstractmethod
+    def check_writable(self) -> None:
+        """Raise `StoreError` if nothing can be written, before anything is computed in vain."""
+
+    @abstractmethod
+    def _write_object(self, name: str, pieces: Iterable[Buffer]) -> None:
+        """Write an object whole or not at all."""
+
+    @abstractmethod
+    def _read_object(self, name: str) -> Buffer:
+        """Give an object's bytes in a buffer that the caller may write to; raise `CorruptDatumError` if it is gone."""
+
+    @abstractmethod
+    def _write_record(self, record: Record, replace: bool) -> Record:
+        """Write a record; give the one that stands, which is another writer's if that one was first."""
+
+    def put(
+        self,
+        key: str,
+        value: Any,
+        *,
+        metrics: Mapping[str, Any] | None = None,
+        provenance: Mapping[str, Any] | None = None,
+    ) -> Record:
+        """Store a value; give the record that stands.
+
+        Raises `CodecError` for a value that no codec can hold, and `StoreError` where it cannot be written.
+        """
+        encoded = encode(value, pickles=self.pickles, place=f"the value of {key}")
+        return self.put_encoded(key, encoded, metrics=metrics or {}, provenance=provenance or {})
+
+    def put_encoded(
+        self,
+        key: str,
+        encoded: Encoded,
+        *,
+        metrics: Mapping[str, Any],
+        provenance: Mapping[str, Any],
+        records: tuple[tuple[str, Any, Mapping[str, Any]], ...] = (),
+        replace: bool = False,
+    ) -> Record:
+        """Store bytes; with `replace`, in place of those that are there."""
+        if encoded.libraries:
+            provenance = {**provenance, "libraries": encoded.libraries}
+        digest = content_digest(encoded.pieces)
+        size = encoded.size
+        location = inline = None
+        if size <= INLINE:
+            inline = encoded.bytes()
+        else:
+            location = f"{key}.{digest[:16]}.{extension(encoded.codec)}"
+            self._write_object(location, encoded.pieces)
+        record = Record(key, encoded.codec, digest, size, inline, location, metrics, records, provenance)
+        return self._write_record(record, replace)
+
+    def load(self, record: Record | str) -> Any:
+        """Give a datum's value, the caller's own to change.
+
+        Raises `UnknownNameError` for a key that is not stored, `CorruptDatumError` for bytes that are not what was
+        written, and `CodecError` where they cannot be decoded.
+        """
+        if isinstance(record, str):
+            found = self.find(record)
+            if found is None:
+                raise UnknownNameError(f"no datum is stored under {record!r}")
+            record = found
+        data = record.inline if record.location is None else self._read_object(record.location)
+        if data is None:
+            raise CorruptDatumError(f"the record of {record.key} holds neither a value nor where it is")
+        if record.key not in self._verified:
+            self.verify(record, data)
+            self._verified.add(record.key)
+        return decode(record.codec, data, pickles=self.pickles)
+
+    def verify(self, record: Record, data: Buffer) -> None:
+        """Raise `CorruptDatumError` if bytes are not those that the record promises."""
+        if len(data) != record.size or content_digest([data]) != record.digest:
+            raise CorruptDatumError(
+                f"the datum {record.key} is damaged: its {record.size} bytes do not have the digest they were written "
+                "with. Run again to compute it anew"
+            )
+
+    # -- references ---------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def refer(self, asset: Asset, keys: Mapping[str, str]) -> None:
+        """Note for partitions of an asset which datum each holds now; "" is the partition of an unpartitioned one."""
+
+    @abstractmethod
+    def references(self, asset: Asset) -> dict[str, str]:
+        """Give, for each partition of an asset, the key of the datum that it holds."""
+
+    def load_asset(self, asset: Asset, partition: str = "") -> Any:
+        """Give the value that a partition of an asset holds.
+
+        Raises `UnknownNameError` naming near matches where it holds none.
+        """
+        references = self.references(asset)
+        if partition not in references:
+            path = "/".join(asset)
+            if not references:
+                raise UnknownNameError(f"asset {path!r} is not in this store: materialise it first")
+            raise UnknownNameError(
+                f"asset {path!r} has no partition {partition!r} in this store: {did_you_mean(partition, references)}"
+            )
+        return self.load(references[partition])
+
+
+class MemoryStore(Store):
+    """A store that lasts as long as the process.
+
+    >>> store = MemoryStore()
+    >>> store.load(store.put("a1", {"n": 1}))
+    {'n': 1}
+    """
+
+    def __init__(self, *, pickles: bool = True) -> None:
+        super().__init__(pickles=pickles)
+        self._records: dict[str, Record] = {}
+        self._objects: dict[str, bytes] = {}
+        self._references: dict[Asset, dict[str, str]] = {}
+        self._lock = threading.Lock()
+
+    def find(self, key: str) -> Record | None:
+        """Give the record of a datum, or None."""
+        return self._records.get(key)
+
+    def check_writable(self) -> None:
+        """Do nothing: memory can always be written."""
+
+    def _write_object(self, name: str, pieces: Iterable[Buffer]) -> None:
+        self._objects[name] = b"".join(pieces)
+
+    def _read_object(self, name: str) -> Buffer:
+        if name not in self._objects:
+            raise CorruptDatumError(f"the object {name} is gone")
+        return bytearray(self._objects[name])
+
+    def _write_record(self, record: Record, replace: bool) -> Record:
+        if replace:
+            self._records[record.key] = record
+            return record
+        return self._records.setdefault(record.key, record)
+
+    def refer(self, asset: Asset, keys: Mapping[str, str]) -> None:
+        """Note for partitions of an asset which datum each holds now."""
+        with self._lock:
+            self._references.setdefault(asset, {}).update(keys)
+
+    def references(self, asset: Asset) -> dict[str, str]:
+        """Give, for each partition of an asset, the key of the datum that it holds."""
+        return dict(self._references.get(asset, {}))
+

@@ -1,0 +1,218 @@
+"""Laws that hold for whatever is measured."""
+
+import math
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from workflow_assets.stats.comparisons import PAIRED_TESTS, TESTS, compare
+from workflow_assets.stats.decisions import choose_test, decide, holm, rank, undecidable_reason
+from workflow_assets.stats.effects import cliffs_delta, hedges_g, mean_difference
+
+# What metrics look like: any size, counts with many ties, 0/1, tenths with their rounding, nearly equal values.
+numbers = st.one_of(
+    st.floats(-1e6, 1e6),
+    st.integers(-5, 5).map(float),
+    st.sampled_from([0.0, 1.0]),
+    st.integers(0, 10).map(lambda tenths: tenths / 10),
+    st.sampled_from([1e9, 1e9 + 1e-7, 1e-150, -1e-150, 1e150]),
+)
+claims = st.sampled_from(["greater", "less", "two-sided"])
+margins = st.sampled_from([0.0, 0.1, 1.0, 1e-9])
+
+
+@st.composite
+def arms(draw, paired=None, values=numbers):
+    """Draw two arms that something can be said about."""
+    x = draw(st.lists(values, min_size=2, max_size=20))
+    size = len(x) if paired else draw(st.integers(2, 20))
+    y = draw(st.lists(values, min_size=size, max_size=size))
+    if paired and draw(st.booleans()):
+        shift = draw(values)
+        y = [value + shift for value in x]
+    assume(undecidable_reason(x, y, paired=bool(paired)) is None)
+    return x, y
+
+
+def run(test, x, y, **options):
+    """Run a test; None where it says that it cannot be computed."""
+    try:
+        return compare(test, x, y, rng=np.random.default_rng(0), test_fraction=0.3, resamples=199, **options)
+    except ValueError as error:
+        assert str(error).startswith(
+            ("the difference is the same", "every difference equals", "all values", "neither")
+        )
+        return None
+
+
+every_test = pytest.mark.parametrize("test", sorted(TESTS))
+
+
+@every_test
+@given(data=st.data(), alternative=claims, margin=margins)
+def test_p_is_a_probability_and_never_zero(test, data, alternative, margin):
+    """A test answers with 0 < p <= 1 and finite numbers, or says why it cannot."""
+    x, y = data.draw(arms(paired=test in PAIRED_TESTS))
+    result = run(test, x, y, alternative=alternative, margin=margin)
+    if result is not None:
+        assert 0 < result.p <= 1
+        assert math.isfinite(result.statistic)
+        assert result.df is None or result.df > 0
+
+
+@every_test
+@given(data=st.data(), margin=margins)
+def test_swapped_arms_with_a_swapped_claim_have_the_same_p(test, data, margin):
+    """That x exceeds y is the same claim as that y falls short of x."""
+    x, y = data.draw(arms(paired=test in PAIRED_TESTS))
+    for there, back in (("greater", "less"), ("less", "greater"), ("two-sided", "two-sided")):
+        one = run(test, x, y, alternative=there, margin=margin)
+        other = run(test, y, x, alternative=back, margin=margin)
+        assert (one is None) is (other is None)
+        if one is not None and other is not None:
+            assert other.p == pytest.approx(one.p, rel=1e-9)
+
+
+@every_test
+@given(data=st.data(), margin=st.floats(0, 10), more=st.floats(0, 10))
+def test_claiming_more_is_never_easier(test, data, margin, more):
+    """A larger margin never has a smaller p."""
+    whole = st.integers(-8, 8).map(float)
+    x, y = data.draw(arms(paired=test in PAIRED_TESTS, values=whole))
+    # Ranks of differences change places with the margin: the law is one of means, and of arms shifted as a whole.
+    assume(test not in ("wilcoxon_signed_rank", "sign_flip"))
+    less = run(test, x, y, alternative="greater", margin=margin)
+    greater = run(test, x, y, alternative="greater", margin=margin + more)
+    if less is not None and greater is not None and less.exact is greater.exact and test != "mann_whitney":
+        assert greater.p >= less.p * (1 - 1e-9)
+
+
+@given(
+    differences=st.lists(st.integers(-6, 6), min_size=2, max_size=9),
+    margin=st.integers(-3, 3),
+    alternative=st.sampled_from(["greater", "less"]),
+    unit=st.sampled_from([1.0, 0.1, 1e-3, 3.7e12]),
+)
+@example(differences=[1, 2, 3], margin=0, alternative="greater", unit=0.1)
+def test_sign_flip_equals_brute_force(differences, margin, alternative, unit):
+    """The exact p is that of going through all patterns of signs in whole numbers, whatever the unit."""
+    y = np.arange(len(differences)) * 2.0
+    x = y + differences
+    direction = 1 if alternative == "greater" else -1
+    beyond = [direction * difference - margin for difference in differences]
+    sums = [
+        sum(s * b for s, b in zip(signs, beyond, strict=True))
+        for signs in product([1, -1], repeat=len(beyond))
+    ]
+    expected = sum(total >= sum(beyond) for total in sums) / len(sums)
+    result = compare("sign_flip", x * unit, y * unit, alternative=alternative, margin=margin * unit)
+    assert result.p == pytest.approx(expected, rel=1e-12)
+    assert result.exact
+
+
+@pytest.mark.parametrize("measure", [mean_difference, hedges_g, cliffs_delta], ids=lambda m: m.__name__)
+@given(data=st.data(), paired=st.booleans(), confidence=st.sampled_from([0.5, 0.8, 0.95, 0.999]))
+def test_intervals_hold_their_estimates(measure, data, paired, confidence):
+    """Every interval is finite, in order, and holds its estimate; swapping the arms mirrors it."""
+    x, y = data.draw(arms(paired=paired))
+    try:
+        effect = measure(x, y, paired=paired, confidence=confidence)
+    except ValueError as error:
+        assert str(error).startswith(("the pooled standard", "Hedges' g needs", "neither arm varies"))
+        return
+    assert -math.inf < effect.low <= effect.estimate <= effect.high < math.inf
+    mirrored = measure(y, x, paired=paired, confidence=confidence)
+    tiny = 1e-9 * max(map(abs, [*x, *y])) if measure is mean_difference else 1e-9
+    assert mirrored.low == pytest.approx(-effect.high, rel=1e-7, abs=tiny)
+    assert mirrored.high == pytest.approx(-effect.low, rel=1e-7, abs=tiny)
+
+
+@given(
+    data=st.data(), paired=st.booleans(), shift=st.integers(-1000, 1000), factor=st.sampled_from([0.25, 1, 8])
+)
+def test_mean_difference_moves_with_the_treatment(data, paired, shift, factor):
+    """Adding to x adds to the effect, and multiplying both arms multiplies it, interval included."""
+    x, y = (np.array(arm) for arm in data.draw(arms(paired=paired, values=st.integers(-50, 50).map(float))))
+    assume(undecidable_reason(x, y, paired=paired) is None)
+    before = mean_difference(x, y, paired=paired)
+    after = mean_difference(factor * (x + shift), factor * y, paired=paired)
+    for name in ("estimate", "low", "high"):
+        assert getattr(after, name) == pytest.approx(factor * (getattr(before, name) + shift), abs=1e-9)
+
+
+@given(data=st.data())
+def test_delta_is_the_mean_sign_of_all_comparisons(data):
+    """Sorting gives the same delta as comparing every value with every other."""
+    x, y = data.draw(arms(paired=False))
+    signs = np.sign(np.subtract.outer(np.array(x), np.array(y)))
+    assert cliffs_delta(x, y, paired=False).estimate == pytest.approx(signs.mean(), abs=1e-12)
+
+
+probabilities = st.lists(st.floats(0, 1), max_size=12)
+
+
+@given(p=probabilities)
+def test_holm_is_monotone_and_never_below_the_raw_p(p):
+    """Adjusting keeps the order of the p-values and lowers none of them."""
+    adjusted = holm(p)
+    assert len(adjusted) == len(p)
+    for i, raw in enumerate(p):
+        assert raw <= adjusted[i] <= 1
+        for j, other in enumerate(p):
+            if raw <= other:
+                assert adjusted[i] <= adjusted[j]
+
+
+@given(data=st.data())
+def test_holm_does_not_care_who_asks_first(data):
+    """The same p-values in another order are adjusted to the same values."""
+    p = data.draw(probabilities)
+    order = data.draw(st.permutations(range(len(p))))
+    adjusted = holm(p)
+    assert holm([p[i] for i in order]) == tuple(adjusted[i] for i in order)
+
+
+@given(p=probabilities, new=st.floats(0, 1))
+def test_asking_one_more_question_makes_no_answer_easier(p, new):
+    """Another hypothesis in the experiment never lowers an adjusted p."""
+    assert all(more >= fewer for fewer, more in zip(holm(p), holm([*p, new]), strict=False))
+
+
+@given(data=st.data(), paired=st.booleans(), boolean=st.booleans(), overlap=st.sampled_from([None, 0.2]))
+def test_the_chosen_test_can_always_be_run(data, paired, boolean, overlap):
+    """Whatever decidable arms are given, the chosen test gives a p and not an excuse."""
+    values = st.sampled_from([0.0, 1.0]) if boolean else st.floats(-1e6, 1e6)
+    x, y = data.draw(arms(paired=paired, values=values))
+    choice = choose_test(x, y, paired=paired, boolean=boolean, overlap=overlap)
+    result = compare(choice.test, x, y, rng=np.random.default_rng(0), test_fraction=overlap, resamples=199)
+    effect = mean_difference(x, y, paired=paired)
+    decision = decide(result.p, (effect.low, effect.high), alternative="two-sided", margin=0.0, alpha=0.05)
+    assert decision in ("supported", "refuted", "inconclusive")
+
+
+@given(
+    scores=st.dictionaries(st.text(max_size=3), st.floats(), max_size=8), best=st.sampled_from(["max", "min"])
+)
+def test_ranking_loses_nobody(scores, best):
+    """A ranking holds every treatment once, from best to worst."""
+    ranked = rank(scores, best=best)
+    assert sorted(name for name, _ in ranked) == sorted(scores)
+    known = [score for _, score in ranked if not math.isnan(score)]
+    assert known == sorted(known, reverse=best == "max")
+
+
+@every_test
+def test_p_values_are_uniform_under_the_null(test):
+    """Without an effect, p falls below any level about as often as the level says, and never markedly more often."""
+    if test == "corrected_resampled_t":
+        pytest.skip("made for correlated differences, which test_comparisons draws")
+    rng = np.random.default_rng(20)
+    trials, n = 1_000, 12
+    drawn = rng.standard_t(5, size=(trials, 2, n))
+    p = np.array([compare(test, x, y, alternative="greater", rng=rng).p for x, y in drawn])
+    for level in (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9):
+        error = 3.5 * math.sqrt(level * (1 - level) / trials)
+        assert np.mean(p <= level) == pytest.approx(level, abs=error + 0.005)
