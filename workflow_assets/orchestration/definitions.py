@@ -51,8 +51,6 @@ def to_dagster(
         jobs=[experiment_job(experiment) for experiment in experiments],
         resources={**given, DATUMS: DatumIOManager(store)},
         executor=dg.in_process_executor,
-        # Dagster tells each event at level DEBUG; hundreds of materialisations are better read in the UI.
-        loggers={"console": dg.colored_console_logger.configured({"log_level": "INFO"}, name="console")},
     )
 
 

@@ -48,7 +48,7 @@ class MaterializationLog:
         self.versions = CodeVersions(declaration)
         self.slots = [slot for slot in declaration.asset_slots if slot in set(slots)]
         self._pending: list[CellOutcome] = []
-        self._latest: dict[str, Mapping[str, Mapping[str, str]]] = {}
+        self._latest: dict[str, tuple[Mapping[str, str | None], Mapping[str, int]]] = {}
         self._sources_told = False
 
     def add(self, outcome: CellOutcome) -> None:
@@ -64,22 +64,20 @@ class MaterializationLog:
             return
         self._tell_sources()
         for slot in self.slots:
-            latest = self._latest_tags(slot)
+            wanted = [
+                (outcome, outcome.records[slot], partition_key(outcome.treatment, outcome.replicate))
+                for outcome in pending
+                if slot in outcome.records
+            ]
+            unchanged = self._unchanged(slot, {partition: record.key for _, record, partition in wanted})
             pointer = self.pointer()
-            events = []
-            for outcome in pending:
-                record = outcome.records.get(slot)
-                if record is None:
-                    continue
-                partition = partition_key(outcome.treatment, outcome.replicate)
-                known = latest.get(partition, {})
-                current = (
-                    known.get(DATA_VERSION_TAG) == record.key
-                    and known.get(CODE_VERSION_TAG) == self.versions.slots[slot]
-                )
-                if not current or slot in outcome.computed:
-                    events.append(self._materialization(slot, outcome, record, pointer))
-            self._log(events)
+            self._log(
+                [
+                    self._materialization(slot, outcome, record, partition, pointer)
+                    for outcome, record, partition in wanted
+                    if slot in outcome.computed or partition not in unchanged
+                ]
+            )
 
     def pointer(self) -> str:
         """Give the newest event's id: what an asset was made from is not newer than this."""
@@ -115,17 +113,33 @@ class MaterializationLog:
                 if record is not None:
                     self._log([self.source_materialization(name, record)])
 
-    def _latest_tags(self, slot: str) -> Mapping[str, Mapping[str, str]]:
+    def _unchanged(self, slot: str, keys: Mapping[str, str]) -> set[str]:
+        """Give the partitions whose latest materialisation bears their key and the slot's code version."""
+        asset = step_key(self.declaration.name, slot)
+        events = self.context.instance.event_log_storage
         if slot not in self._latest:
-            self._latest[slot] = self.context.instance.event_log_storage.get_latest_tags_by_partition(
-                step_key(self.declaration.name, slot),
-                dg.DagsterEventType.ASSET_MATERIALIZATION,
-                [DATA_VERSION_TAG, CODE_VERSION_TAG],
-            )
-        return self._latest[slot]
+            kind = dg.DagsterEventType.ASSET_MATERIALIZATION
+            tags = events.get_latest_tags_by_partition(asset, kind, [DATA_VERSION_TAG])
+            held = {partition: found.get(DATA_VERSION_TAG) for partition, found in tags.items()}
+            self._latest[slot] = held, events.get_latest_storage_id_by_partition(asset, kind) if held else {}
+        held, identifiers = self._latest[slot]
+        same = [identifiers[partition] for partition, key in keys.items() if held.get(partition) == key]
+        if not same:
+            return set()
+        # The index knows data versions only; the code version stands in the event itself.
+        records = self.context.instance.fetch_materializations(
+            dg.AssetRecordsFilter(asset, storage_ids=same), limit=len(same)
+        ).records
+        return {
+            record.partition_key
+            for record in records
+            if record.partition_key is not None
+            and record.asset_materialization is not None
+            and (record.asset_materialization.tags or {}).get(CODE_VERSION_TAG) == self.versions.slots[slot]
+        }
 
     def _materialization(
-        self, slot: str, outcome: CellOutcome, record: Record, pointer: str
+        self, slot: str, outcome: CellOutcome, record: Record, partition: str, pointer: str
     ) -> dg.AssetMaterialization:
         tags = _version_tags(record.key, self.versions.slots[slot])
         for name in self.declaration.dependencies(slot):
@@ -141,7 +155,7 @@ class MaterializationLog:
         metadata["stored"] = "computed now" if slot in outcome.computed else "was stored"
         return dg.AssetMaterialization(
             step_key(self.declaration.name, slot),
-            partition=partition_key(outcome.treatment, outcome.replicate),
+            partition=partition,
             metadata=metadata,
             tags=tags,
         )

@@ -12,7 +12,6 @@ belongs to `comparisons.corrected_resampled_t`.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -88,12 +87,15 @@ def hedges_g(
     (Cohen's d_p; not d_z, which grows without bound as pairs agree better). Corrected for small samples with Hedges'
     (1981) exact factor J.
 
-    The interval inverts the noncentral t distribution, as effectsize::hedges_g does in R for unpaired arms. For pairs
+    The interval inverts the noncentral t distribution, as effectsize::cohens_d does in R for unpaired arms. For pairs
     the same construction takes the correlation into account twice: the standard error of the mean difference is that of
     the paired differences, and the pooled variance has (n - 1) (a + b)² / (a² + b² + 2 c²) degrees of freedom for
     variances a, b and covariance c, which is Cousineau's (2020) 2 (n - 1) / (1 + r²) where the variances agree. It
     assumes normal arms. For a difference that is the same in every pair, only the uncertainty of the standard
     deviation is left.
+
+    The interval is one of the true value, and holds it as often as it says: it is not multiplied by J, as that of
+    effectsize::hedges_g is, which for 5 pairs of correlation 0.9 leaves 84 % of a promised 95 %.
 
     Raises ValueError when the pooled standard deviation is 0, and for fewer than 3 pairs, where J is 0.
 
@@ -107,7 +109,7 @@ def hedges_g(
         raise ValueError("the pooled standard deviation is 0: a difference cannot be measured in units of it")
     if paired and samples.x.size < 3:
         raise ValueError("Hedges' g needs at least 3 pairs: the small-sample correction of fewer is 0")
-    correction = math.exp(special.gammaln(df / 2) - special.gammaln((df - 1) / 2) - math.log(df / 2) / 2)
+    correction = math.exp(math.lgamma(df / 2) - math.lgamma((df - 1) / 2) - math.log(df / 2) / 2)
     d = float(samples.x.mean() - samples.y.mean()) / sd
     factor *= math.sqrt(variance_inflation)
     upper = _upper(confidence)
@@ -115,8 +117,8 @@ def hedges_g(
     return Effect(
         name="hedges_g",
         estimate=correction * d,
-        low=correction * low,
-        high=correction * high,
+        low=low,
+        high=high,
         confidence=confidence,
         estimand="the mean of x minus the mean of y, in standard deviations pooled over both arms",
     )
@@ -223,15 +225,14 @@ def _noncentral_t(t: float, df: float, shift: float, least: float, most: float) 
     scipy's own inverse has 6 digits, and none for shifts in the thousands. Φ turns from 0 to 1 around S = shift / t:
     that turn gets a panel of its own, so that Gauss-Legendre nodes see it however narrow it is.
     """
-    turn = [min(max((shift + reach) / t, least), most) for reach in (-8.0, 8.0)] if t > 0 else []
-    edges = [least, *turn, most]
-    log_constant = math.log(2.0) + df / 2 * math.log(df / 2) - float(special.gammaln(df / 2))
-    total = 0.0
-    for start, stop in pairwise(edges):
-        s = (start + stop) / 2 + (stop - start) / 2 * _NODES
-        density = np.exp(log_constant + (df - 1) * np.log(s) - df * s**2 / 2)
-        total += (stop - start) / 2 * float(np.sum(_WEIGHTS * density * special.ndtr(t * s - shift)))
-    return total
+    edges = np.array([least, least, most, most])
+    if t > 0:
+        edges[1:3] = np.clip([(shift - 8.0) / t, (shift + 8.0) / t], least, most)
+    half = np.diff(edges)[:, np.newaxis] / 2
+    s = edges[:-1, np.newaxis] + half * (1.0 + _NODES)
+    log_constant = math.log(2.0) + df / 2 * math.log(df / 2) - math.lgamma(df / 2)
+    density = np.exp(log_constant + (df - 1) * np.log(s) - df / 2 * s**2)
+    return float(np.sum(half * _WEIGHTS * density * special.ndtr(t * s - shift)))
 
 
 def _feng_cliff(x: FloatArray, y: FloatArray, z: float) -> tuple[float, float, float]:

@@ -116,15 +116,33 @@ def decode(codec: str, data: Buffer, *, pickles: bool, imports: bool = True) -> 
 
 def independent_copy(encoded: Encoded, *, pickles: bool) -> Any:
     """Give a consumer its own value, equal to what a later run will decode."""
-    kind = type(encoded.value)
+    try:
+        return _copy(encoded.value)
+    except _NotCopiable:
+        return decode(encoded.codec, encoded.bytes(), pickles=pickles)
+
+
+class _NotCopiable(Exception):
+    """Only decoding gives what a later run will read."""
+
+
+def _copy(value: Any) -> Any:
+    kind = type(value)
     if kind in _PLAIN or kind is float:
-        return encoded.value
+        return value
+    if kind is list or kind is tuple:
+        return kind([_copy(item) for item in value])
+    if kind is dict:
+        return {_copy(key): _copy(item) for key, item in value.items()}
     for codec in _BINARY:
-        if codec.name == encoded.codec:
-            copied = codec.copy(encoded.value)
+        if codec.accepts(value):
+            copied = codec.copy(value)
             if copied is not None:
                 return copied
-    return decode(encoded.codec, encoded.bytes(), pickles=pickles)
+            break
+    if dataclasses.is_dataclass(kind) and is_decomposable(kind):
+        return _Reader._object(kind, {name: _copy(getattr(value, name)) for name in _fields(value)})
+    raise _NotCopiable
 
 
 def extension(codec: str) -> str:
@@ -191,6 +209,10 @@ class ArrayCodec:
         return value.copy(order="K" if contiguous else "C")
 
 
+_THREADED = 1 << 20
+"""Frames from this many bytes on are read by several threads; for smaller ones, starting them costs more."""
+
+
 class FrameCodec:
     """pandas frames and series as Parquet, where Parquet holds them exactly."""
 
@@ -239,9 +261,9 @@ class FrameCodec:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        table = pq.read_table(pa.BufferReader(pa.py_buffer(data)))
+        table = pq.ParquetFile(pa.BufferReader(pa.py_buffer(data))).read(use_threads=len(data) > _THREADED)
         kind = (table.schema.metadata or {}).get(b"workflow_assets.series")
-        frame = table.to_pandas()
+        frame = table.to_pandas(use_threads=len(data) > _THREADED)
         if kind is None:
             return frame
         return frame.iloc[:, 0].rename(None) if kind == b"unnamed" else frame.iloc[:, 0]

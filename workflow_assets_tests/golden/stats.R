@@ -150,8 +150,9 @@ add("mean_difference", list(paired = TRUE, confidence = 0.95, variance_inflation
     "accuracy", "baseline", "mean(d) + c(-1, 1) * qt(0.975, n - 1) * sqrt((1/n + 0.3/0.7) * var(d))",
     list(estimate = mean(d), low = mean(d) - reach, high = mean(d) + reach))
 
-# Bounds of the noncentrality for which pt(t, df, ncp) is 0.975 and 0.025. effectsize minimises the same condition with
-# Nelder-Mead, to about four digits: hence two tolerances.
+# The estimate is Hedges' g; the interval is that of the true value, which effectsize gives with Cohen's d (with g it
+# multiplies the bounds by J as well). effectsize minimises |pt(t, df, ncp) - 0.975| + |... - 0.025| with Nelder-Mead,
+# where the second case of each pair solves for them: hence two tolerances.
 ncp_bounds <- function(t, df) {
   sapply(c(0.975, 0.025), function(p)
     uniroot(function(ncp) pt(t, df, ncp) - p, c(-37, 37), tol = 1e-13)$root)
@@ -161,15 +162,16 @@ J <- function(df) exp(lgamma(df / 2) - lgamma((df - 1) / 2) - log(df / 2) / 2)
 for (pair in list(c("short", "long"), c("dextro", "laevo"), c("wave_x", "wave_y"))) {
   x <- arms[[pair[1]]]; y <- arms[[pair[2]]]
   g <- hedges_g(x, y, pooled_sd = TRUE)
+  d <- cohens_d(x, y, pooled_sd = TRUE)
   add("hedges_g", list(paired = FALSE, confidence = 0.95), pair[1], pair[2],
-      "effectsize::hedges_g(x, y, pooled_sd = TRUE)",
-      list(estimate = g$Hedges_g, low = g$CI_low, high = g$CI_high), tolerance = 2e-3)
+      "effectsize::hedges_g(x, y)$Hedges_g; effectsize::cohens_d(x, y)[c('CI_low', 'CI_high')]",
+      list(estimate = g$Hedges_g, low = d$CI_low, high = d$CI_high), tolerance = 1e-5)
   df <- length(x) + length(y) - 2
   s <- sqrt(((length(x) - 1) * var(x) + (length(y) - 1) * var(y)) / df)
   factor <- sqrt(1 / length(x) + 1 / length(y))
-  bounds <- J(df) * factor * ncp_bounds((mean(x) - mean(y)) / (s * factor), df)
+  bounds <- factor * ncp_bounds((mean(x) - mean(y)) / (s * factor), df)
   add("hedges_g", list(paired = FALSE, confidence = 0.95), pair[1], pair[2],
-      "J(df) * sqrt(1/n1 + 1/n2) * (ncp with pt(t, df, ncp) of 0.975 and 0.025)",
+      "J(df) * d; sqrt(1/n1 + 1/n2) * (ncp with pt(t, df, ncp) of 0.975 and 0.025)",
       list(estimate = J(df) * (mean(x) - mean(y)) / s, low = bounds[[1]], high = bounds[[2]]), tolerance = 1e-8)
 }
 for (pair in list(c("accuracy", "baseline"), c("dextro", "laevo"), c("wave_x", "wave_y"), c("counts_x", "counts_y"))) {
@@ -179,7 +181,7 @@ for (pair in list(c("accuracy", "baseline"), c("dextro", "laevo"), c("wave_x", "
   df <- (n - 1) * (S[1, 1] + S[2, 2])^2 / (S[1, 1]^2 + S[2, 2]^2 + 2 * S[1, 2]^2)
   s <- sqrt((S[1, 1] + S[2, 2]) / 2)
   factor <- sqrt(var(x - y) / n) / s
-  bounds <- J(df) * factor * ncp_bounds(mean(x - y) / (s * factor), df)
+  bounds <- factor * ncp_bounds(mean(x - y) / (s * factor), df)
   add("hedges_g", list(paired = TRUE, confidence = 0.95), pair[1], pair[2],
       "as unpaired, with sd(x - y)/sqrt(n)/s for the factor and df = (n-1)(a+b)^2/(a^2+b^2+2c^2)",
       list(estimate = J(df) * mean(x - y) / s, low = bounds[[1]], high = bounds[[2]]), tolerance = 1e-8)

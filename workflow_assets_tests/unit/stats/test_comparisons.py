@@ -155,7 +155,7 @@ def test_a_test_fraction_is_a_share(fraction):
 
 
 def test_correction_keeps_the_error_rate_of_overlapping_resamples():
-    """With differences correlated as the method assumes, it errs in 5 % of cases where the paired t errs in far more."""
+    """With differences correlated as the method assumes, it errs in 5 % of cases; the paired t errs in far more."""
     rng = np.random.default_rng(7)
     fraction, n, trials = 0.3, 20, 2_000
     common = math.sqrt(fraction) * rng.normal(size=(trials, 1))
