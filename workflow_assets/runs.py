@@ -171,7 +171,6 @@ class Run:
         outcome = cell.outcome(self.plan.sources[name])
         if isinstance(outcome, Failure):
             raise RuntimeError(f"source {name!r} failed:\n{outcome.traceback}")
-        self._references.note((name,), "", outcome.record.key)
         self._references.write()
         return outcome.record
 
@@ -244,7 +243,9 @@ class _Cell:
         varies = isinstance(planned, PlannedStep) and planned.varies
         known = self.shared if varies else self.run._constants
         if planned not in known:
-            known[planned] = self._find(planned) or self._compute(planned, planned in self.run._forced)
+            known[planned] = outcome = self._find(planned) or self._compute(planned, planned in self.run._forced)
+            if isinstance(planned, PlannedSource) and isinstance(outcome, _Handle):
+                self.run._references.note((planned.source.name,), "", outcome.record.key)
         if not varies:
             self.shared[planned] = known[planned]
         return known[planned]

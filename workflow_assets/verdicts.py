@@ -187,12 +187,17 @@ def _compare(declaration: Declaration, one: Hypothesis, arm: Callable[[str, str]
             test_fraction=overlap,
             resamples=RESAMPLES,
         )
-        effects = tuple(
-            measure(x, y, paired=one.paired, confidence=confidence, variance_inflation=inflation)
-            for measure in (mean_difference, hedges_g, cliffs_delta)
-        )
+        difference = mean_difference(x, y, paired=one.paired, confidence=confidence, variance_inflation=inflation)
     except ValueError as error:
         return Verdict(one, "undecidable", f"{test}: {error}", test, n, flags=tuple(flags))
+    effects, notes = [difference], [comparison.note] if comparison.note else []
+    for measure in (hedges_g, cliffs_delta):
+        try:
+            effects.append(
+                measure(x, y, paired=one.paired, confidence=confidence, variance_inflation=inflation)
+            )
+        except ValueError as error:  # the verdict rests on the difference, and stands without it
+            notes.append(str(error))
     statistic = comparison.statistic if math.isfinite(comparison.statistic) else None
     return Verdict(
         one,
@@ -205,8 +210,8 @@ def _compare(declaration: Declaration, one: Hypothesis, arm: Callable[[str, str]
         statistic,
         comparison.df,
         comparison.exact,
-        comparison.note,
-        effects,
+        "; ".join(notes),
+        tuple(effects),
         tuple(flags),
     )
 

@@ -55,7 +55,7 @@ def source_assets(source: Source[Any], experiment: Declaration, store: Store) ->
     @dg.multi_asset(specs=[spec], name=f"source__{source.name}")
     def load_source(context: dg.AssetExecutionContext, config: RunConfig) -> Iterator[dg.MaterializeResult]:
         run = Run(
-            Plan(experiment, store), store, force=[name for name in config.force if name == source.name], run_id=context.run_id
+            Plan(experiment, store), store, force=[name for name in config.force if name == source.name], run_id=context.run.run_id
         )
         record = run.source(source.name)
         yield dg.MaterializeResult(
@@ -83,8 +83,10 @@ def step_assets(experiment: Experiment, store: Store, resources: Mapping[str, An
     def compute_steps(context: dg.AssetExecutionContext, config: RunConfig) -> Iterator[dg.MaterializeResult]:
         slots = [key.path[-1] for key in context.selected_asset_keys]
         cells = [cell_of(key) for key in context.partition_keys]
+        if not cells:
+            raise dg.Failure("the range of partitions is empty: does it end before it starts?", allow_retries=False)
         plan = Plan(experiment, store)
-        run = Run(plan, store, force=config.force, resources=_resources(context, resources), run_id=context.run_id)
+        run = Run(plan, store, force=config.force, resources=_resources(context, resources), run_id=context.run.run_id)
         log = MaterializationLog(context, experiment, plan, slots)
         failures = []
         latest: dict[str, str] = {}
@@ -147,7 +149,7 @@ def results_assets(experiment: Experiment, store: Store, resources: Mapping[str,
             store,
             force=config.force,
             resources=_resources(context, resources),
-            run_id=context.run_id,
+            run_id=context.run.run_id,
             compute=materialise,
         )
         log = MaterializationLog(context, experiment, plan, experiment.asset_slots)
@@ -167,7 +169,7 @@ def results_assets(experiment: Experiment, store: Store, resources: Mapping[str,
 
         result = Result.collect(experiment, told())
         if materialise:
-            record = _store_table(experiment, result, store, context.run_id)
+            record = _store_table(experiment, result, store, context.run.run_id)
             yield dg.MaterializeResult(
                 asset_key=key,
                 metadata=_results_metadata(result, record.key),

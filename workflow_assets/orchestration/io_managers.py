@@ -1,6 +1,6 @@
 """The IO manager over the datum store: what steps computed is read by any asset, in Python or in a notebook."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import ItemsView, Iterable, Iterator, Mapping, ValuesView
 from typing import Any
 
 import dagster as dg
@@ -13,24 +13,37 @@ DATUMS = "datums"
 """The resource key of the IO manager."""
 
 
-class LazyPartitions(Mapping[str, Any]):
-    """The values of several partitions, each loaded when it is asked for."""
+class LazyPartitions(dict[str, Any]):
+    """The values of several partitions, each loaded when it is asked for, and anew each time.
 
-    def __init__(self, store: Store, asset: tuple[str, ...], partitions: list[str]) -> None:
+    A dict, since that is what Dagster passes for a parameter annotated `dict` or `Mapping`; such an annotation makes
+    Dagster look at every value once, leave it out where they are large.
+    """
+
+    def __init__(self, store: Store, asset: tuple[str, ...], partitions: Iterable[str]) -> None:
+        super().__init__(dict.fromkeys(partitions))
         self._store = store
         self._asset = asset
-        self._partitions = dict.fromkeys(partitions)
 
     def __getitem__(self, partition: str) -> Any:
-        if partition not in self._partitions:
+        if partition not in self:
             raise KeyError(partition)
         return self._store.load_asset(self._asset, str(partition))
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._partitions)
+    def __iter__(self) -> Iterator[str]:  # overridden, so that dict(self) and {**self} ask __getitem__
+        return super().__iter__()
 
-    def __len__(self) -> int:
-        return len(self._partitions)
+    def get(self, partition: str, default: Any = None) -> Any:
+        """Load one partition's value, or give the default where there is no such partition."""
+        return self[partition] if partition in self else default
+
+    def items(self) -> ItemsView[str, Any]:  # type: ignore[override]
+        """Load the values one by one while iterating."""
+        return ItemsView(self)
+
+    def values(self) -> ValuesView[Any]:  # type: ignore[override]
+        """Load the values one by one while iterating."""
+        return ValuesView(self)
 
     def __repr__(self) -> str:
         return f"<{len(self)} partitions of {'/'.join(self._asset)}>"

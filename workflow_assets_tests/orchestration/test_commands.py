@@ -1,0 +1,90 @@
+"""The commands that the README names, as a user or a CI job types them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from workflow_assets_tests.orchestration.studies import Study
+
+PROJECT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+
+
+def command(*arguments: str, folder: Path, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of the environment with its files in a folder of the test."""
+    inherited = {name: value for name, value in os.environ.items() if name != "DAGSTER_HOME"}
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        [str(BIN / arguments[0]), *arguments[1:]],
+        cwd=folder,
+        env={**inherited, "PATH": path, "WORKFLOW_ASSETS_HOME": str(home), **environment},
+        capture_output=True,
+        text=True,
+        timeout=170,
+        check=False,
+    )
+
+
+@pytest.fixture
+def folder(study: Study) -> Path:
+    """The study's folder with the shipped instance file, so that it is a project of its own."""
+    (study.folder / "dagster.yaml").write_text((PROJECT / "dagster.yaml").read_text())
+    return study.folder
+
+
+def test_shipped_example_runs_with_either_command_and_no_other_argument(tmp_path: Path) -> None:
+    first = command(
+        *"dagster job execute -m workflow_assets.definitions -j regularisation".split(), folder=PROJECT, home=tmp_path
+    )
+    assert first.returncode == 0, first.stderr[-3000:]
+    assert "120 cells, 0 failed" in first.stdout + first.stderr
+    assert "strong_hurts: supported" in first.stdout + first.stderr
+    assert "forest_is_more_accurate: refuted" in first.stdout + first.stderr
+    second = command(*"dg launch --job regularisation".split(), folder=PROJECT, home=tmp_path)
+    assert second.returncode == 0, second.stderr[-3000:]
+    assert "strong_hurts: supported" in second.stdout + second.stderr
+    assert {path.name for path in tmp_path.iterdir()} <= {"dagster", "artifacts", "logs", "store"}
+
+
+def test_command_with_a_gated_refuted_hypothesis_exits_non_zero_and_names_it(study: Study, folder: Path) -> None:
+    study.edit('alternative="less")', 'alternative="less", gate=True)')
+    done = command("dagster", "job", "execute", "-f", study.file.name, "-j", "study", folder=folder, home=folder / "home")
+    assert done.returncode != 0
+    assert "gate 'tripling_removes' is refuted" in done.stdout + done.stderr
+
+
+TABLE = """
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location("study_of_doubling", sys.argv[1])
+module = importlib.util.module_from_spec(spec)
+sys.modules["study_of_doubling"] = module
+spec.loader.exec_module(module)
+from workflow_assets import FileStore
+result = module.study.run(FileStore(sys.argv[2]))
+sys.stdout.write(result.table.to_csv())
+assert "dagster" not in sys.modules or sys.argv[3] == "with dagster"
+"""
+
+
+def test_another_process_with_another_hash_seed_computes_nothing_and_gives_the_same_table(
+    study: Study, folder: Path
+) -> None:
+    tables = []
+    for seed in ("1", "2"):
+        done = command(
+            "python", "-c", TABLE, study.file.name, "shared", "with dagster", folder=folder, home=folder, PYTHONHASHSEED=seed
+        )
+        assert done.returncode == 0, done.stderr
+        tables.append(done.stdout)
+        calls = study.calls()
+        assert bool(calls) == (seed == "1")
+    assert tables[0] == tables[1] == study.experiment().run().table.to_csv()
+
+
+def test_running_in_plain_python_does_not_import_dagster(study: Study, folder: Path) -> None:
+    study.file.write_text(study.file.read_text().partition("\nfrom workflow_assets import to_dagster")[0])
+    done = command("python", "-c", TABLE, study.file.name, "own", "without", folder=folder, home=folder)
+    assert done.returncode == 0, done.stderr
