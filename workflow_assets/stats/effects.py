@@ -84,32 +84,30 @@ def hedges_g(
     """Say by how many standard deviations the mean of x exceeds that of y.
 
     The standard deviation is pooled over both arms, paired or not, so that both designs estimate the same quantity
-    (Cohen's d_p; not d_z, which grows without bound as pairs agree better). Corrected for small samples with Hedges'
-    (1981) exact factor J.
+    (Cohen's d_p; not d_z, which grows without bound as pairs agree better). The estimate is corrected for small samples
+    by Hedges' (1981) exact factor J; the pooled variance of pairs has (n - 1) (a + b)² / (a² + b² + 2 c²) degrees of
+    freedom for variances a, b and covariance c, which is Cousineau's (2020) 2 (n - 1) / (1 + r²) where a = b.
 
     The interval inverts the noncentral t distribution, as effectsize::cohens_d does in R for unpaired arms. For pairs
-    the same construction takes the correlation into account twice: the standard error of the mean difference is that of
-    the paired differences, and the pooled variance has (n - 1) (a + b)² / (a² + b² + 2 c²) degrees of freedom for
-    variances a, b and covariance c, which is Cousineau's (2020) 2 (n - 1) / (1 + r²) where the variances agree. It
-    assumes normal arms. For a difference that is the same in every pair, only the uncertainty of the standard
-    deviation is left.
-
-    The interval is one of the true value, and holds it as often as it says: it is not multiplied by J, as that of
-    effectsize::hedges_g is, which for 5 pairs of correlation 0.9 leaves 84 % of a promised 95 %.
+    it is that of Algina and Keselman (2003): t is the paired one with n - 1 degrees of freedom, so it takes the
+    correlation into account, and at equal confidence it leaves out 0 exactly when the paired t-test rejects. Where the
+    difference is the same in every pair, only the doubt about the standard deviation is left. It assumes normal arms.
+    It bounds the true value, so it is not multiplied by J as that of effectsize::hedges_g is, which would cover the
+    true value of few pairs too rarely (5 pairs of correlation 0.9: 88 % where this one covers 94 %).
 
     Raises ValueError when the pooled standard deviation is 0, and for fewer than 3 pairs, where J is 0.
 
     >>> effect = hedges_g([3.0, 5.0, 4.0, 6.0], [1.0, 2.0, 3.0, 2.0], paired=False)
     >>> round(effect.estimate, 3), round(effect.low, 3), round(effect.high, 3)
-    (2.01, 0.331, 3.606)
+    (2.01, 0.381, 4.152)
     """
     samples = _prepare(x, y, paired=paired, confidence=confidence, variance_inflation=variance_inflation)
-    sd, df, factor = _paired_spread(samples) if paired else _pooled_spread(samples)
+    sd, df, sd_df, factor = _paired_spread(samples) if paired else _pooled_spread(samples)
     if sd == 0:
         raise ValueError("the pooled standard deviation is 0: a difference cannot be measured in units of it")
     if paired and samples.x.size < 3:
         raise ValueError("Hedges' g needs at least 3 pairs: the small-sample correction of fewer is 0")
-    correction = math.exp(math.lgamma(df / 2) - math.lgamma((df - 1) / 2) - math.log(df / 2) / 2)
+    correction = math.exp(math.lgamma(sd_df / 2) - math.lgamma((sd_df - 1) / 2) - math.log(sd_df / 2) / 2)
     d = float(samples.x.mean() - samples.y.mean()) / sd
     factor *= math.sqrt(variance_inflation)
     upper = _upper(confidence)
@@ -181,24 +179,25 @@ def _upper(confidence: float) -> float:
     return 0.5 + confidence / 2
 
 
-def _pooled_spread(samples: Samples) -> tuple[float, float, float]:
-    """Give the pooled SD, its degrees of freedom, and the standard error of the mean difference in SDs."""
+def _pooled_spread(samples: Samples) -> tuple[float, float, float, float]:
+    """Give the pooled SD, the degrees of freedom of t and of the SD, and the error of the difference in SDs."""
     n_x, n_y = samples.sizes
-    squares = samples.x.var() * n_x + samples.y.var() * n_y
-    return math.sqrt(squares / (n_x + n_y - 2)), n_x + n_y - 2.0, math.sqrt(1 / n_x + 1 / n_y)
+    df = n_x + n_y - 2.0
+    squares = float(samples.x.var() * n_x + samples.y.var() * n_y)
+    return math.sqrt(squares / df), df, df, math.sqrt(1 / n_x + 1 / n_y)
 
 
-def _paired_spread(samples: Samples) -> tuple[float, float, float]:
+def _paired_spread(samples: Samples) -> tuple[float, float, float, float]:
     """Give the same for pairs, where the two variances and the two means are correlated."""
     n = samples.x.size
     a, b = float(samples.x.var(ddof=1)), float(samples.y.var(ddof=1))
     sd = math.sqrt((a + b) / 2)
     if sd == 0:
-        return 0.0, n - 1.0, 0.0
-    _, error, _ = samples.mean_difference(paired=True)
-    part, common = a / (a + b), (1.0 - (error / sd) ** 2 * n / 2) / 2
-    df = (n - 1) / (part**2 + (1.0 - part) ** 2 + 2 * common**2)
-    return sd, df, error / sd
+        return 0.0, n - 1.0, n - 1.0, 0.0
+    _, error, df = samples.mean_difference(paired=True)
+    part = a / (a + b)
+    common = min((1.0 - (error / sd) ** 2 * n / 2) / 2, math.sqrt(part * (1.0 - part)))  # |c| <= sqrt(a b)
+    return sd, df, df / (part**2 + (1.0 - part) ** 2 + 2 * common**2), error / sd
 
 
 def _standardised_bound(d: float, df: float, factor: float, share: float) -> float:
@@ -214,9 +213,12 @@ def _standardised_bound(d: float, df: float, factor: float, share: float) -> flo
     t = d / factor
     ends = [float(inverse(df / 2, 1e-17)) for inverse in (special.gammaincinv, special.gammainccinv)]
     least, most = (math.sqrt(end * 2 / df) for end in ends)
-    return factor * _bisect(
-        lambda shift: _noncentral_t(t, df, shift, least, most) > share, t * least - 10.0, t * most + 10.0
-    )
+
+    def gap(shift: float) -> float:  # on the normal scale, where it is nearly a straight line
+        reached = min(max(_noncentral_t(t, df, shift, least, most), 1e-16), 1.0 - 1e-16)
+        return float(special.ndtri(reached) - special.ndtri(share))
+
+    return factor * _root(gap, t * least - 10.0, t * most + 10.0)
 
 
 def _noncentral_t(t: float, df: float, shift: float, least: float, most: float) -> float:
@@ -284,6 +286,23 @@ def _tango(wins: int, losses: int, n: int, z: float) -> tuple[float, float, floa
     low = _bisect(rejected, -1.0, estimate) if rejected(-1.0) else -1.0
     high = _bisect(lambda delta: not rejected(delta), estimate, 1.0) if rejected(1.0) else 1.0
     return estimate, low, high
+
+
+def _root(function: Callable[[float], float], older: float, newer: float) -> float:
+    """Find where a function that changes its sign between two points is 0: regula falsi, Illinois variant."""
+    at_older, at_newer = function(older), function(newer)
+    for _ in range(200):
+        middle = newer - at_newer * (newer - older) / (at_newer - at_older)
+        at_middle = function(middle)
+        if at_middle * at_newer < 0:
+            older, at_older = newer, at_newer
+        else:
+            at_older /= 2
+        settled = abs(middle - newer) <= 1e-13 * max(1.0, abs(middle))
+        newer, at_newer = middle, at_middle
+        if settled or at_middle == 0:
+            break
+    return newer
 
 
 def _bisect(still_left: Callable[[float], bool], left: float, right: float) -> float:

@@ -178,13 +178,12 @@ for (pair in list(c("accuracy", "baseline"), c("dextro", "laevo"), c("wave_x", "
   x <- arms[[pair[1]]]; y <- arms[[pair[2]]]
   n <- length(x)
   S <- cov(cbind(x, y))
-  df <- (n - 1) * (S[1, 1] + S[2, 2])^2 / (S[1, 1]^2 + S[2, 2]^2 + 2 * S[1, 2]^2)
+  sd_df <- (n - 1) * (S[1, 1] + S[2, 2])^2 / (S[1, 1]^2 + S[2, 2]^2 + 2 * S[1, 2]^2)
   s <- sqrt((S[1, 1] + S[2, 2]) / 2)
-  factor <- sqrt(var(x - y) / n) / s
-  bounds <- factor * ncp_bounds(mean(x - y) / (s * factor), df)
+  bounds <- sd(x - y) / sqrt(n) / s * ncp_bounds(t.test(x, y, paired = TRUE)$statistic, n - 1)
   add("hedges_g", list(paired = TRUE, confidence = 0.95), pair[1], pair[2],
-      "as unpaired, with sd(x - y)/sqrt(n)/s for the factor and df = (n-1)(a+b)^2/(a^2+b^2+2c^2)",
-      list(estimate = J(df) * mean(x - y) / s, low = bounds[[1]], high = bounds[[2]]), tolerance = 1e-8)
+      "J((n-1)(a+b)^2/(a^2+b^2+2c^2)) * d; sd(x - y)/sqrt(n)/s * (ncp with pt(t, n - 1, ncp) of 0.975 and 0.025)",
+      list(estimate = J(sd_df) * mean(x - y) / s, low = bounds[[1]], high = bounds[[2]]), tolerance = 1e-8)
 }
 
 for (pair in list(c("short", "long"), c("dextro", "laevo"), c("counts_x", "counts_y"), c("passed_x", "passed_y"),

@@ -70,6 +70,16 @@ def test_verdicts(p, interval, alternative, margin, decision):
     assert decide(p, interval, alternative=alternative, margin=margin, alpha=0.05) == decision
 
 
+def test_a_bound_at_the_margin_is_at_the_margin():
+    """A bound that misses the margin by rounding alone refutes as one that equals it does."""
+    a, b = 0.1 + 0.2, 0.3
+    assert a > b
+    assert decide(1.0, (0.1, a), alternative="greater", margin=b, alpha=0.05) == "refuted"
+    assert decide(1.0, (-a, -0.1), alternative="less", margin=b, alpha=0.05) == "refuted"
+    assert decide(1.0, (-a, a), alternative="two-sided", margin=b, alpha=0.05) == "refuted"
+    assert decide(1.0, (0.1, b + 1e-9), alternative="greater", margin=b, alpha=0.05) == "inconclusive"
+
+
 def test_contradiction_is_inconclusive():
     """Ranks may support what the mean refutes; a verdict does not take sides."""
     assert decide(0.01, (-3.0, -0.1), alternative="greater", margin=0.0, alpha=0.05) == "inconclusive"
@@ -231,4 +241,4 @@ def test_best_comes_first_and_nan_last():
 def test_best_is_max_or_min():
     """Any other direction is refused."""
     with pytest.raises(ValueError, match="best is 'largest': choose 'max' or 'min'"):
-        rank({"a": 1.0}, best="largest")
+        rank({"a": 1.0}, best="largest")  # type: ignore[arg-type]

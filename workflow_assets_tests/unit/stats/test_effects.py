@@ -156,6 +156,14 @@ def test_interval_and_test_agree(test, paired, fraction, alpha):
     assert test(X, Y, alternative="less", margin=-effect.high, **options).p == pytest.approx(alpha)
 
 
+@pytest.mark.parametrize("shift", [0.0, 0.003, 0.02])
+def test_paired_g_and_paired_t_agree_about_zero(shift):
+    """The interval of g has 0 as its end at exactly the confidence that the paired t-test's p leaves."""
+    x = np.array(X) + shift
+    effect = hedges_g(x, Y, paired=True, confidence=1 - paired_t(x, Y).p)
+    assert effect.low == pytest.approx(0.0, abs=1e-6)
+
+
 # ---------------------------------------------------------------------------------------------------------- Hedges' g
 
 
@@ -183,6 +191,12 @@ def test_no_spread_has_no_unit(paired):
         hedges_g([1.0, 1.0, 1.0], [1e-200, 2e-200, 1e-200], paired=paired)
 
 
+def test_g_of_an_arm_that_drowns_in_rounding():
+    """An arm that varies less than the other's rounding still gives an interval that holds its estimate."""
+    effect = hedges_g([1e-17, 2e-17, 5e-17], [30.0, 30.0, 30.0], paired=True, confidence=0.5)
+    assert effect.low < effect.estimate < effect.high < 0
+
+
 @pytest.mark.parametrize(
     ("n", "correlation", "ratio", "truth"), [(5, 0.9, 1.0, 0.5), (10, 0.0, 2.0, 1.0), (20, 0.99, 2.0, 2.0)]
 )
@@ -195,9 +209,9 @@ def test_paired_g_covers_the_truth(n, correlation, ratio, truth):
         first, second = rng.normal(size=(2, n))
         y = ratio * (correlation * first + math.sqrt(1 - correlation**2) * second)
         drawn.append(hedges_g(first + truth * unit, y, paired=True))
-    assert np.mean([effect.low <= truth <= effect.high for effect in drawn]) == pytest.approx(0.95, abs=0.035)
+    assert np.mean([effect.low <= truth <= effect.high for effect in drawn]) == pytest.approx(0.95, abs=0.04)
     estimates = [effect.estimate for effect in drawn]
-    assert np.mean(estimates) == pytest.approx(truth, abs=3.5 * np.std(estimates) / math.sqrt(trials))
+    assert np.mean(estimates) == pytest.approx(truth, abs=3.5 * float(np.std(estimates)) / math.sqrt(trials))
 
 
 @pytest.mark.parametrize(
@@ -210,6 +224,17 @@ def test_noncentral_t_is_that_of_scipy(t, df, shift):
     least, most = (math.sqrt(end * 2 / df) for end in ends)
     ours = effects._noncentral_t(t, df, shift, least, most)
     assert ours == pytest.approx(special.nctdtr(df, shift, t), rel=1e-9)
+
+
+def test_noncentral_t_far_out_is_chi_square():
+    """Where scipy gives up, at shifts of a hundred thousand, the normal part no longer matters."""
+    t, df = 1e5, 9.0
+    least, most = (
+        math.sqrt(inverse(df / 2, 1e-17) * 2 / df) for inverse in (special.gammaincinv, special.gammainccinv)
+    )
+    for share in (0.5, 0.9, 1.3):
+        limit = special.gammaincc(df / 2, df / 2 * share**2)
+        assert effects._noncentral_t(t, df, t * share, least, most) == pytest.approx(limit, rel=1e-8)
 
 
 # ------------------------------------------------------------------------------------------------------ Cliff's delta
@@ -228,7 +253,7 @@ def test_separated_arms_have_a_wilson_interval():
     """Feng and Cliff's equation 8 is a Wilson interval with as many trials as the smaller arm has values."""
     effect = cliffs_delta([5.0, 6.0, 7.0, 8.0], [1.0, 2.0, 3.0, 4.0, 4.5, 2.5], paired=False)
     wilson_low = 4 / (4 + special.ndtri(0.975) ** 2)
-    assert (effect.low, effect.high) == (pytest.approx(2 * wilson_low - 1), 1.0)
+    assert (effect.low, effect.high) == pytest.approx((2 * wilson_low - 1, 1.0))
 
 
 def test_identical_arms_leave_room_on_both_sides():
@@ -263,11 +288,11 @@ def test_paired_interval_is_tangos(wins, losses, n, confidence, low, high):
 
 @pytest.mark.parametrize(("n", "shift"), [((8, 12), 0.0), ((8, 12), 1.5), ((20, 20), 2.5)])
 def test_unpaired_delta_covers_the_truth(n, shift):
-    """In 2,000 drawn samples the 95 % interval holds the true value in 93 to 99.5 %."""
+    """In 1,000 drawn samples the 95 % interval holds the true value in 93 to 99.5 %."""
     rng = np.random.default_rng(13)
     truth = 2 * special.ndtr(shift / math.sqrt(2)) - 1
     drawn = [
-        cliffs_delta(rng.normal(shift, 1, n[0]), rng.normal(0, 1, n[1]), paired=False) for _ in range(2_000)
+        cliffs_delta(rng.normal(shift, 1, n[0]), rng.normal(0, 1, n[1]), paired=False) for _ in range(1_000)
     ]
     assert 0.93 < np.mean([effect.low <= truth <= effect.high for effect in drawn]) < 0.995
 

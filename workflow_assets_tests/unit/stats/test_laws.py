@@ -74,30 +74,34 @@ def test_p_is_a_probability_and_never_zero(test, data, alternative, margin):
 
 
 @every_test
-@given(data=st.data(), margin=margins)
-def test_swapped_arms_with_a_swapped_claim_have_the_same_p(test, data, margin):
+@given(data=st.data(), margin=margins, alternative=claims)
+def test_swapped_arms_with_a_swapped_claim_have_the_same_p(test, data, margin, alternative):
     """That x exceeds y is the same claim as that y falls short of x."""
     x, y = data.draw(arms(paired=test in PAIRED_TESTS))
-    for there, back in (("greater", "less"), ("less", "greater"), ("two-sided", "two-sided")):
-        one = run(test, x, y, alternative=there, margin=margin)
-        other = run(test, y, x, alternative=back, margin=margin)
-        assert (one is None) is (other is None)
-        if one is not None and other is not None:
-            assert other.p == pytest.approx(one.p, rel=1e-9)
+    swapped = {"greater": "less", "less": "greater", "two-sided": "two-sided"}[alternative]
+    one = run(test, x, y, alternative=alternative, margin=margin)
+    other = run(test, y, x, alternative=swapped, margin=margin)
+    assert (one is None) is (other is None)
+    if one is not None and other is not None:
+        assert other.p == pytest.approx(one.p, rel=1e-9)
 
 
-@pytest.mark.parametrize("test", ["paired_t", "corrected_resampled_t", "welch_t", "mann_whitney"])
-@given(data=st.data(), margin=st.integers(-4, 8), more=st.integers(0, 8))
-def test_claiming_more_is_never_easier(test, data, margin, more):
+@pytest.mark.parametrize("test", ["paired_t", "corrected_resampled_t", "welch_t"])
+@given(
+    data=st.data(),
+    margin=st.integers(-4, 8),
+    more=st.integers(1, 8),
+    alternative=st.sampled_from(["greater", "less"]),
+)
+def test_claiming_more_is_never_easier(test, data, margin, more, alternative):
     """A larger margin never has a smaller p, in either direction."""
-    # Not a law of signs and ranks of differences, where a margin turns small differences into large opposite ones.
+    # Not a law of signs and ranks: a margin turns small differences into large opposite ones, and makes ties.
     x, y = data.draw(arms(paired=test in PAIRED_TESTS, values=st.integers(-8, 8).map(float)))
-    for alternative in ("greater", "less"):
-        results = [run(test, x, y, alternative=alternative, margin=float(m)) for m in (margin, margin + more)]
-        if test == "mann_whitney" and not all(result and result.exact for result in results):
-            continue  # the normal approximation changes with the ties that a margin makes
-        if results[0] is not None and results[1] is not None:
-            assert results[1].p >= results[0].p * (1 - 1e-9)
+    modest, bold = (
+        run(test, x, y, alternative=alternative, margin=float(m)) for m in (margin, margin + more)
+    )
+    if modest is not None and bold is not None:
+        assert bold.p >= modest.p * (1 - 1e-9)
 
 
 @given(
@@ -219,7 +223,7 @@ def test_ranking_loses_nobody(scores, best):
 def test_p_values_are_uniform_under_the_null(test):
     """Without an effect, p falls below any level about as often as the level says."""
     rng = np.random.default_rng(20)
-    trials, n = 1_000, 12
+    trials, n = 800, 12
     drawn = rng.standard_t(5, size=(trials, 2, n))
     p = np.array([compare(test, x, y, alternative="greater", rng=rng).p for x, y in drawn])
     for level in (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9):
