@@ -41,7 +41,9 @@ class Context:
             "treatment": treatment,
             "replicate": replicate,
             "resources": resources,
-            "log": logging.LoggerAdapter(logger, {"step": step, "treatment": treatment, "replicate": replicate}),
+            "log": logging.LoggerAdapter(
+                logger, {"step": step, "treatment": treatment, "replicate": replicate}
+            ),
             "_declared": declared,
             "_recorded": [],
         }
@@ -59,7 +61,7 @@ class Context:
     def __delattr__(self, name: str) -> None:
         raise ContextError(f"del ctx.{name} in step {self.step!r}: a context is frozen")
 
-    def record(self, name: str, value: float | int | bool | str, **tags: Any) -> None:
+    def record(self, name: str, value: float | bool | str, **tags: Any) -> None:
         """Record a metric: it is kept with the datum, and replayed when the datum is used again.
 
         With tags (``epoch=3``) a metric may be recorded many times; it then stands in ``result.records`` only.

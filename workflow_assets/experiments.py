@@ -68,8 +68,9 @@ class Experiment(Declaration):
         return result
 
     def plan(self, store: Store) -> Plan:
-        """Plan a run over a store: which data are there, which would be computed; nothing is executed but the loaders
-        of sources that declare no version.
+        """Plan a run over a store: which data are there, and which would be computed.
+
+        Nothing is executed but the loaders of sources that declare no version.
         """
         from workflow_assets.plans import Plan
 

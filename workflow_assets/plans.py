@@ -35,6 +35,11 @@ class PlannedSource:
     key: str
     fingerprint: Fingerprint
 
+    @property
+    def name(self) -> str:
+        """The source's name."""
+        return self.source.name
+
 
 @dataclass(frozen=True, eq=False)
 class PlannedStep:
@@ -52,7 +57,7 @@ class PlannedStep:
     treatments: list[str] = field(default_factory=list)
 
     @property
-    def slot(self) -> str:
+    def name(self) -> str:
         """The slot that the step fills."""
         return self.node.slot
 
@@ -60,6 +65,22 @@ class PlannedStep:
     def stream(self) -> str:
         """The name of the random stream."""
         return self.node.step.stream or self.node.slot
+
+    @cached_property
+    def made_by(self) -> dict[str, Any]:
+        """The part of a datum's provenance that is the same for every replicate."""
+        return {
+            "step": self.node.slot,
+            "function": self.node.step.slug,
+            "code": self.fingerprint.digest,
+            "parameters": {name: repr(value) for name, value in self.node.settings.items()},
+        }
+
+    def input_keys(self, keys: Mapping[PlannedStep, str]) -> dict[str, str]:
+        """Give the key of what each input parameter is handed."""
+        return {
+            name: keys[given] if isinstance(given, PlannedStep) else given.key for name, given in self.inputs
+        }
 
 
 @dataclass(frozen=True)
@@ -116,7 +137,9 @@ class Plan:
             if step in keys:
                 continue
             parts = [step.static]
-            parts += [keys[given] if isinstance(given, PlannedStep) else given.key for _, given in step.inputs]
+            parts += [
+                keys[given] if isinstance(given, PlannedStep) else given.key for _, given in step.inputs
+            ]
             if step.node.step.random:
                 parts.append(f"stream {seed:x} {step.stream}")
             if "replicate" in step.node.step.given:
@@ -145,7 +168,9 @@ class Plan:
             ):
                 if name not in known:
                     near = did_you_mean(name, known)
-                    raise UnknownNameError(f"experiment {self.declaration.name!r} has no {what} {name!r}: {near}")
+                    raise UnknownNameError(
+                        f"experiment {self.declaration.name!r} has no {what} {name!r}: {near}"
+                    )
 
     def summary(self, store: Store) -> PlanSummary:
         """Count what is stored and what is to be computed; nothing is executed."""
@@ -180,7 +205,9 @@ class Plan:
         encoded = encode(source(), pickles=store.pickles, place=f"source {source.name!r}")
         key = digest("content", SCHEMA, encoded.codec, *map(bytes, encoded.pieces))
         if store.find(key) is None:
-            store.put_encoded(key, encoded, metrics={}, provenance={"source": source.name, "code": code.digest})
+            store.put_encoded(
+                key, encoded, metrics={}, provenance={"source": source.name, "code": code.digest}
+            )
         return PlannedSource(source, key, code)
 
     def _plan_treatment(
@@ -240,16 +267,3 @@ def pickled_library(annotation: Any) -> str:
         return ""
     library, version = library_version(annotation)
     return f"{library}=={version}" if library not in {"", "numpy", "pandas", "workflow_assets"} else ""
-
-
-def provenance_of(step: PlannedStep, keys: Mapping[PlannedStep, str]) -> dict[str, Any]:
-    """Say what a datum is made from: code, parameters, inputs."""
-    return {
-        "step": step.node.slot,
-        "function": step.node.step.slug,
-        "code": step.fingerprint.digest,
-        "parameters": {name: repr(value) for name, value in step.node.settings.items()},
-        "inputs": {
-            parameter: keys[given] if isinstance(given, PlannedStep) else given.key for parameter, given in step.inputs
-        },
-    }

@@ -42,22 +42,22 @@ def estimation_plot(result: Result) -> Plot | None:
     if not metrics:
         return None
     # Without pyplot, which would keep figures and choose a backend for the whole process.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     treatments = list(result.declaration.treatments)
     height = 1.2 + 0.42 * max(len(treatments), 3)
     figure = Figure(figsize=(9.5, height * len(metrics)), layout="constrained")
-    canvas = FigureCanvasAgg(figure)
     for place, metric in enumerate(metrics):
         values = figure.add_subplot(len(metrics), 2, 2 * place + 1)
         _draw_values(values, result, metric, treatments)
         differences = figure.add_subplot(len(metrics), 2, 2 * place + 2)
         _draw_differences(differences, result, metric)
     buffer = io.BytesIO()
-    canvas.print_png(buffer, metadata={"Software": None})
+    figure.savefig(buffer, format="png", metadata={"Software": None})
     count = len(result.declaration.replicates)
-    return Plot(f"{', '.join(metrics)} under {len(treatments)} treatments, {count} replicates each", buffer.getvalue())
+    return Plot(
+        f"{', '.join(metrics)} under {len(treatments)} treatments, {count} replicates each", buffer.getvalue()
+    )
 
 
 def _has_values(result: Result, metric: str) -> bool:
@@ -80,7 +80,9 @@ def _draw_values(axes: Axes, result: Result, metric: str, treatments: list[str])
 
 
 def _draw_differences(axes: Axes, result: Result, metric: str) -> None:
-    verdicts = [one for one in result.verdicts.values() if one.hypothesis.metric == metric and one.effect is not None]
+    verdicts = [
+        one for one in result.verdicts.values() if one.hypothesis.metric == metric and one.effect is not None
+    ]
     labels = []
     for row, verdict in enumerate(verdicts):
         effect, one = verdict.effect, verdict.hypothesis
@@ -88,13 +90,20 @@ def _draw_differences(axes: Axes, result: Result, metric: str) -> None:
         axes.plot([effect.low, effect.high], [row, row], "-", color=ACCENT, linewidth=2)
         marker = {"supported": "o", "refuted": "X"}.get(verdict.decision, "s")
         axes.plot([effect.estimate], [row], marker, color=ACCENT, markersize=8)
-        bounds = {"greater": [one.margin], "less": [-one.margin]}.get(one.alternative, [-one.margin, one.margin])
+        bounds = {"greater": [one.margin], "less": [-one.margin]}.get(
+            one.alternative, [-one.margin, one.margin]
+        )
         for bound in dict.fromkeys(bounds):
             axes.plot([bound, bound], [row - 0.3, row + 0.3], ":", color=INK, linewidth=1.5)
         labels.append(f"{one.name}\n{verdict.decision}, n = {min(verdict.n)}")
     axes.axvline(0, color=PALE, linewidth=0.8)
     level = verdicts[0].effect.confidence if verdicts and verdicts[0].effect else 0.95
-    _finish(axes, labels, f"difference in {metric}", f"mean difference, {level:.0%} interval, claimed bound (dotted)")
+    _finish(
+        axes,
+        labels,
+        f"difference in {metric}",
+        f"mean difference, {level:.0%} interval, claimed bound (dotted)",
+    )
 
 
 def _finish(axes: Axes, labels: list[str], quantity: str, title: str) -> None:

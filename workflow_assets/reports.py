@@ -36,7 +36,9 @@ def markdown_summary(result: Result) -> str:
     """Tell results in Markdown: a table of treatments, then each verdict."""
     header, rows = summary_rows(result)
     lines = [_row(header), _row(["---"] * len(header)), *(_row(row) for row in rows), ""]
-    lines.append(f"Metrics are mean ± standard deviation over {len(result.declaration.replicates)} replicates.")
+    lines.append(
+        f"Metrics are mean ± standard deviation over {len(result.declaration.replicates)} replicates."
+    )
     for verdict in result.verdicts.values():
         first, *rest = str(verdict).split("\n")
         name, _, claim = first.partition(": ")
@@ -60,7 +62,10 @@ def terminal_summary(result: Result) -> str:
     header, rows = summary_rows(result)
     table = [header, *([cell[:36] for cell in row] for row in rows)]
     widths = [max(len(row[column]) for row in table) for column in range(len(header))]
-    lines = [f"experiment {result.declaration.name}: {len(result.outcomes)} cells, {len(result.failures)} failed", ""]
+    lines = [
+        f"experiment {result.declaration.name}: {len(result.outcomes)} cells, {len(result.failures)} failed",
+        "",
+    ]
     for place, row in enumerate(table):
         lines.append("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
         if place == 0:

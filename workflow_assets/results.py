@@ -66,12 +66,16 @@ class Result:
                 [row.replicate if units is not None else int(row.replicate) for row in self.outcomes],
                 dtype="object" if units is not None else "int64",
             ),
-            "status": pd.Series([COMPLETED if row.failure is None else FAILED for row in self.outcomes], dtype="object"),
+            "status": pd.Series(
+                [COMPLETED if row.failure is None else FAILED for row in self.outcomes], dtype="object"
+            ),
             "seed": pd.Series([row.seed for row in self.outcomes], dtype="int64"),
         }
         for name, kind in self.declaration.metrics.items():
             columns[name] = pd.Series([row.metrics.get(name) for row in self.outcomes], dtype=_DTYPES[kind])
-        columns["error"] = pd.Series([str(row.failure) if row.failure else None for row in self.outcomes], dtype="object")
+        columns["error"] = pd.Series(
+            [str(row.failure) if row.failure else None for row in self.outcomes], dtype="object"
+        )
         return pd.DataFrame(columns)
 
     @cached_property
@@ -108,7 +112,9 @@ class Result:
     def verdict(self, hypothesis: str) -> Verdict:
         """Give the verdict on a hypothesis; raise `UnknownNameError` naming near matches."""
         if hypothesis not in self.verdicts:
-            raise UnknownNameError(f"no hypothesis is called {hypothesis!r}: {did_you_mean(hypothesis, self.verdicts)}")
+            raise UnknownNameError(
+                f"no hypothesis is called {hypothesis!r}: {did_you_mean(hypothesis, self.verdicts)}"
+            )
         return self.verdicts[hypothesis]
 
     def arm(self, treatment: str, metric: str) -> Arm:
@@ -117,7 +123,9 @@ class Result:
             known = did_you_mean(treatment, self.declaration.treatments)
             raise UnknownNameError(f"no treatment is called {treatment!r}: {known}")
         if metric not in self.declaration.metrics:
-            raise UnknownNameError(f"no metric is called {metric!r}: {did_you_mean(metric, self.declaration.metrics)}")
+            raise UnknownNameError(
+                f"no metric is called {metric!r}: {did_you_mean(metric, self.declaration.metrics)}"
+            )
         rows = self._by_treatment.get(treatment, [])
         values = {row.replicate: row.metrics[metric] for row in rows if row.metrics.get(metric) is not None}
         failed = sum(row.failure is not None for row in rows)
@@ -148,7 +156,9 @@ class Result:
                     values.setdefault(verdict.hypothesis.treatment, verdict.p)
             return rank(values, best="min")
         if by not in {"mean", "median"} or best not in {"max", "min"}:
-            raise ValueError(f"ranking by {by!r}, best {best!r}: expected 'mean', 'median' or 'p', and 'max' or 'min'")
+            raise ValueError(
+                f"ranking by {by!r}, best {best!r}: expected 'mean', 'median' or 'p', and 'max' or 'min'"
+            )
         import numpy as np
 
         summarise = np.mean if by == "mean" else np.median

@@ -9,28 +9,24 @@ from __future__ import annotations
 import logging
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from workflow_assets.canonical import unwrap_scalar
-from workflow_assets.contexts import Context
-from workflow_assets.contracts import Checker, Metrics, checker, metric_type
+from workflow_assets.callers import Caller, Place, Recorded
+from workflow_assets.contracts import checker
 from workflow_assets.errors import (
     CodecError,
     ContractError,
     CorruptDatumError,
-    GlobalRandomnessError,
     StoreError,
     UnknownNameError,
     did_you_mean,
 )
-from workflow_assets.plans import Plan, PlannedSource, PlannedStep, provenance_of
-from workflow_assets.steps import REQUIRED, private_copy
+from workflow_assets.plans import Plan, PlannedSource, PlannedStep
 from workflow_assets.store.base import Asset, Record, Store
 from workflow_assets.store.codecs import Encoded, encode, independent_copy
-from workflow_assets.streams import GlobalGenerator, generator, integer, seeded_globals
+from workflow_assets.streams import GlobalGenerator
 
 logger = logging.getLogger("workflow_assets")
 
@@ -135,11 +131,11 @@ class Run:
         self.resources = dict(resources or {})
         self.run_id = run_id or plan.nonce
         self.compute = compute
-        self._forced = self._forced_steps(list(force))
-        self._constants: dict[Planned, _Outcome] = {}
-        self._callers: dict[PlannedStep, _Caller] = {}
-        self._global = GlobalGenerator()
-        self._references = _References(store, plan.declaration.name)
+        self.forced = self._forced_steps(list(force))
+        self.constants: dict[Planned, _Outcome] = {}
+        self.callers: dict[PlannedStep, Caller] = {}
+        self.watch = GlobalGenerator()
+        self.references = _References(store, plan.declaration.name)
         if compute:
             store.check_writable()
 
@@ -160,28 +156,30 @@ class Run:
             for replicate, treatments in by_replicate.items():
                 yield from self._replicate(replicate, treatments, wanted)
         finally:
-            self._references.write()
+            self.references.write()
 
     def source(self, name: str) -> Record:
         """Load a source into the store if it is not there; give its record.
 
         Raises whatever its loader raises.
         """
-        cell = _Cell(self, "", "", 0, {})
+        cell = _Cell(self, Place("", "", "", 0), {})
         outcome = cell.outcome(self.plan.sources[name])
         if isinstance(outcome, Failure):
             raise RuntimeError(f"source {name!r} failed:\n{outcome.traceback}")
-        self._references.write()
+        self.references.write()
         return outcome.record
 
-    def _replicate(self, key: str, treatments: Sequence[str], wanted: frozenset[str] | None) -> Iterator[CellOutcome]:
+    def _replicate(
+        self, key: str, treatments: Sequence[str], wanted: frozenset[str] | None
+    ) -> Iterator[CellOutcome]:
         replicate = self.plan.replicates[key]
         seed = self.plan.seed(replicate)
         keys = self.plan.keys(replicate, seed)
         shared: dict[Planned, _Outcome] = {}
         told: set[PlannedStep] = set()
         for treatment in treatments:
-            cell = _Cell(self, treatment, key, seed, keys, shared)
+            cell = _Cell(self, Place(treatment, key, replicate.identity, seed), keys, shared)
             records: dict[str, Record] = {}
             computed: list[str] = []
             failure: Failure | None = None
@@ -197,15 +195,21 @@ class Run:
                 if outcome.computed and step not in told:
                     computed.append(slot)
                 told.add(step)
-                self._references.note((slot,), f"{key}|{treatment}", outcome.record.key)
-            self._references.cell_done()
+                self.references.note((slot,), f"{key}|{treatment}", outcome.record.key)
+            self.references.cell_done()
             yield CellOutcome(treatment, key, seed, records, frozenset(computed), failure, steps, keys)
-        for step, outcome in shared.items():
-            if isinstance(outcome, _Handle) and isinstance(step, PlannedStep) and not step.varies:
+        for planned, outcome in shared.items():
+            if isinstance(outcome, _Handle) and not (isinstance(planned, PlannedStep) and planned.varies):
                 outcome.computed = False  # told once; the next replicate shares it
 
+    def caller(self, step: PlannedStep) -> Caller:
+        """Give what calls a step."""
+        if step not in self.callers:
+            self.callers[step] = Caller(step, self.resources, self.watch)
+        return self.callers[step]
+
     def _forced_steps(self, names: Sequence[str]) -> set[Planned]:
-        known = {*(step.slot for step in self.plan.steps), *self.plan.sources}
+        known = {*(step.name for step in self.plan.steps), *self.plan.sources}
         for name in names:
             if name not in known:
                 raise UnknownNameError(
@@ -214,7 +218,7 @@ class Run:
                 )
         forced: set[Planned] = {source for name, source in self.plan.sources.items() if name in names}
         for step in self.plan.steps:  # each follows what it depends on
-            if step.slot in names or any(given in forced for _, given in step.inputs):
+            if step.name in names or any(given in forced for _, given in step.inputs):
                 forced.add(step)
         return forced
 
@@ -225,91 +229,103 @@ class _Cell:
     def __init__(
         self,
         run: Run,
-        treatment: str,
-        replicate: str,
-        seed: int,
+        place: Place,
         keys: Mapping[PlannedStep, str],
         shared: dict[Planned, _Outcome] | None = None,
     ) -> None:
         self.run = run
-        self.treatment = treatment
-        self.replicate = replicate
-        self.seed = seed
+        self.place = place
         self.keys = keys
         self.shared = {} if shared is None else shared
 
     def outcome(self, planned: Planned) -> _Outcome:
         """Find a datum or compute it; the same failure is not met twice."""
-        varies = isinstance(planned, PlannedStep) and planned.varies
-        known = self.shared if varies else self.run._constants
+        known = self._known(planned)
         if planned not in known:
-            known[planned] = outcome = self._find(planned) or self._compute(planned, planned in self.run._forced)
+            known[planned] = outcome = self._obtain(planned)
             if isinstance(planned, PlannedSource) and isinstance(outcome, _Handle):
-                self.run._references.note((planned.source.name,), "", outcome.record.key)
-        if not varies:
+                self.run.references.note((planned.name,), "", outcome.record.key)
+        if known is not self.shared:
             self.shared[planned] = known[planned]
         return known[planned]
+
+    def _known(self, planned: Planned) -> dict[Planned, _Outcome]:
+        varies = isinstance(planned, PlannedStep) and planned.varies
+        return self.shared if varies else self.run.constants
 
     def _key(self, planned: Planned) -> str:
         return planned.key if isinstance(planned, PlannedSource) else self.keys[planned]
 
-    def _find(self, planned: Planned) -> _Handle | None:
-        if planned in self.run._forced:
-            return None
+    def _obtain(self, planned: Planned) -> _Outcome:
+        """Find a datum that may be used, or compute it in place of one that may not."""
+        if planned in self.run.forced:
+            return self._compute(planned, replaces=True)
         record = self.run.store.find(self._key(planned))
-        return _Handle(record, None, computed=False) if record is not None and record.current else None
+        if record is not None and record.current:
+            return _Handle(record, None, computed=False)
+        return self._compute(planned, replaces=record is not None)
 
     def _compute(self, planned: Planned, replaces: bool) -> _Outcome:
+        """Compute a datum and store it before anyone uses it."""
         store = self.run.store
+        evaluated = self._evaluate(planned)
+        if isinstance(evaluated, Failure):
+            return evaluated
+        try:
+            place = f"the result of {planned.name!r}"
+            encoded = encode(evaluated.value, pickles=store.pickles, place=place)
+        except CodecError as error:
+            return self._failure(planned, error)
+        provenance = self._provenance(planned, evaluated.seconds)
+        record = store.put_encoded(
+            self._key(planned),
+            encoded,
+            metrics=evaluated.metrics,
+            provenance=provenance,
+            records=tuple(one for one in evaluated.recorded if one[2] or one[0] not in evaluated.metrics),
+            replace=replaces,
+        )
+        if record.provenance.get("run") != self.run.run_id:
+            # Another run was first: its value is the one that stands, and that what follows is computed from.
+            return _Handle(record, None, computed=False)
+        return _Handle(record, encoded, computed=True)
+
+    def _evaluate(self, planned: Planned) -> _Evaluated | Failure:
+        """Call the function of a step or source; whatever it raises is the cell's failure."""
         if not self.run.compute:
-            name = planned.source.name if isinstance(planned, PlannedSource) else planned.slot
-            return self._failure(name, LookupError("it is not stored; materialise the results to compute it"), None)
+            return self._failure(
+                planned, LookupError("it is not stored; materialise the results to compute it")
+            )
         started = time.perf_counter()
         try:
             if isinstance(planned, PlannedSource):
-                name, caller = planned.source.name, None
-                value, recorded = planned.source(), []
+                value = planned.source()
                 look = checker(planned.source.returns)
                 if look is not None and (fault := look(value)):
-                    raise ContractError(f"source {name!r} returned a wrong value: {fault}")
-            else:
-                name, caller = planned.slot, self._caller(planned)
-                arguments = {}
-                for parameter, given in planned.inputs:
-                    argument = self._argument(given)
-                    if isinstance(argument, Failure):
-                        return argument
-                    arguments[parameter] = argument
-                started = time.perf_counter()
-                value, recorded = caller.call(arguments, self)
+                    raise ContractError(f"source {planned.name!r} returned a wrong value: {fault}")
+                return _Evaluated(value, {}, [], time.perf_counter() - started)
+            arguments = {}
+            for parameter, given in planned.inputs:
+                arguments[parameter] = argument = self._argument(given)
+                if isinstance(argument, Failure):
+                    return argument
+            caller = self.run.caller(planned)
+            started = time.perf_counter()
+            value, recorded = caller.call(arguments, self.place)
             seconds = time.perf_counter() - started
-            metrics = caller.metrics(value, recorded) if caller is not None else {}
-            encoded = encode(value, pickles=store.pickles, place=f"the result of {name!r}")
+            return _Evaluated(value, caller.metrics(value, recorded), recorded, seconds)
         except StoreError as error:
-            if not isinstance(error, CodecError):
-                raise
-            return self._failure(name, error, None)
-        except Exception as error:
-            return self._failure(name, error, error.__traceback__)
-        provenance = self._provenance(planned, seconds)
-        key = self._key(planned)
-        if isinstance(planned, PlannedStep) and planned.node.step.transient:
-            record = Record(key, encoded.codec, "", 0, metrics=metrics, provenance=provenance)
-            return _Handle(record, encoded, computed=True)
-        tagged = tuple((metric, item, tags) for metric, item, tags in recorded if tags or metric not in metrics)
-        record = store.put_encoded(
-            key, encoded, metrics=metrics, provenance=provenance, records=tagged, replace=replaces or self._is_stale(key)
-        )
-        if record.provenance is not provenance and record.provenance.get("run") != self.run.run_id:
-            return _Handle(record, None, computed=False)  # another run was first: its value is the one that stands
-        return _Handle(record, encoded, computed=True)
-
-    def _is_stale(self, key: str) -> bool:
-        """Whether a record stands under the key that must not be used, such as a pickle of another version."""
-        standing = self.run.store.find(key)
-        return standing is not None and not standing.current
+            if isinstance(error, CodecError):
+                return self._failure(planned, error)
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this cell's alone
+            return self._failure(planned, error)
 
     def _argument(self, given: Planned) -> Any:
+        """Give what an input parameter is handed, the consumer's own; or the failure that prevents it."""
+        if isinstance(given, PlannedStep) and given.node.step.transient:
+            evaluated = self._evaluate(given)
+            return evaluated if isinstance(evaluated, Failure) else evaluated.value
         outcome = self.outcome(given)
         if isinstance(outcome, Failure):
             return outcome
@@ -319,113 +335,49 @@ class _Cell:
             if outcome.computed:
                 raise
             logger.warning("%s; computing it again", error)
-        known = self.shared if isinstance(given, PlannedStep) and given.varies else self.run._constants
-        known[given] = outcome = self._compute(given, replaces=True)
+        self._known(given)[given] = outcome = self._compute(given, replaces=True)
         return outcome if isinstance(outcome, Failure) else outcome.value(self.run.store)
-
-    def _caller(self, step: PlannedStep) -> _Caller:
-        callers = self.run._callers
-        if step not in callers:
-            callers[step] = _Caller(step)
-        return callers[step]
 
     def _provenance(self, planned: Planned, seconds: float) -> dict[str, Any]:
         if isinstance(planned, PlannedSource):
-            made: dict[str, Any] = {"source": planned.source.name, "code": planned.fingerprint.digest}
+            made: dict[str, Any] = {"source": planned.name, "code": planned.fingerprint.digest}
         else:
-            made = provenance_of(planned, self.keys)
+            made = {**planned.made_by, "inputs": planned.input_keys(self.keys)}
             if planned.varies:
-                made["replicate"], made["seed"] = self.replicate, self.seed
+                made["replicate"], made["seed"] = self.place.replicate, self.place.seed
         made["seconds"] = round(seconds, 6)
         made["created"] = round(time.time(), 3)
         made["run"] = self.run.run_id
         return made
 
-    def _failure(self, step: str, error: Exception, trace: Any) -> Failure:
-        while trace is not None and trace.tb_frame.f_globals.get("__name__") == __name__:
+    def _failure(self, planned: Planned, error: Exception) -> Failure:
+        trace = error.__traceback__
+        while trace is not None and trace.tb_frame.f_globals.get("__name__") in _OURS:
             trace = trace.tb_next  # begin where the user's code does
         text = "".join(traceback.format_exception(type(error), error, trace))
-        message = str(error) or repr(error)
-        return Failure(step, self.treatment, self.replicate, self.seed, type(error).__qualname__, message, text)
-
-
-class _Caller:
-    """Calls one step: checks what goes in and what comes out, and gives it its own random stream."""
-
-    def __init__(self, step: PlannedStep) -> None:
-        node = step.node
-        self.step = step
-        self.function: Callable[..., Any] = node.step.function
-        self.settings = dict(node.settings)
-        self.copied = [name for name, value in self.settings.items() if private_copy(value) is not value]
-        self.inputs: dict[str, Checker] = {}
-        for name, given in step.inputs:
-            annotation = node.step.parameters[name].annotation
-            produced = given.source.returns if isinstance(given, PlannedSource) else given.node.step.returns
-            look = checker(annotation) if annotation is not REQUIRED and annotation != produced else None
-            if look is not None:
-                self.inputs[name] = look
-        self.result = checker(node.step.returns) if node.step.returns is not REQUIRED else None
-        self.scalar = metric_type(node.step.returns)
-        self.given = node.step.given
-        self.declared = (
-            {name: kind for name, kind in node.step.metrics.items() if node.step.records and name in node.step.records.model_fields}
-            if node.step.records is not None
-            else None
+        place = self.place
+        return Failure(
+            planned.name,
+            place.treatment,
+            place.replicate,
+            place.seed,
+            type(error).__qualname__,
+            str(error) or repr(error),
+            text,
         )
 
-    def call(self, arguments: dict[str, Any], cell: _Cell) -> tuple[Any, list[tuple[str, Any, dict[str, Any]]]]:
-        """Call the step's function; give its value, and what it recorded."""
-        slot, stream, step = self.step.slot, self.step.stream, self.step.node.step
-        for name, look in self.inputs.items():
-            if fault := look(arguments[name]):
-                raise ContractError(f"step {slot!r} was handed a wrong {name!r}: {fault}")
-        arguments.update(self.settings)
-        for name in self.copied:
-            arguments[name] = private_copy(self.settings[name])
-        context = None
-        if self.given:
-            if "rng" in self.given:
-                arguments["rng"] = generator(cell.seed, stream)
-            if "seed" in self.given:
-                arguments["seed"] = integer(cell.seed, stream)
-            if "replicate" in self.given:
-                arguments["replicate"] = cell.run.plan.replicates[cell.replicate].identity
-            if "treatment" in self.given:
-                arguments["treatment"] = cell.treatment
-            if "ctx" in self.given:
-                context = Context(slot, cell.treatment, cell.replicate, cell.run.resources, self.declared)
-                arguments["ctx"] = context
-        guard: AbstractContextManager[None] = (
-            seeded_globals(cell.seed, stream) if step.legacy_rng else nullcontext()
-        )
-        watch = cell.run._global
-        before = watch.position()
-        with guard:
-            value = self.function(**arguments)
-        if not step.legacy_rng and before is not None and watch.position() != before:
-            raise GlobalRandomnessError(
-                f"step {slot!r} drew from numpy's global generator, perhaps inside a library that was given no seed: "
-                "take `rng` or `seed` as a parameter and pass it on, or declare @step(legacy_rng=True)"
-            )
-        if self.result is not None and (fault := self.result(value)):
-            raise ContractError(f"step {slot!r} returned a wrong value: {fault}")
-        if self.scalar is not None:
-            value = unwrap_scalar(value)
-            if self.scalar is float and type(value) is int:
-                value = float(value)
-        return value, context.recorded() if context is not None else []
 
-    def metrics(self, value: Any, recorded: list[tuple[str, Any, dict[str, Any]]]) -> dict[str, Any]:
-        """Give the metrics by the names that the step declares."""
-        metrics: dict[str, Any] = {}
-        if isinstance(value, Metrics):
-            metrics.update(value)
-        elif "" in self.step.node.step.metrics:
-            metrics[""] = value
-        if self.declared is not None:
-            metrics.update({name: item for name, item, tags in recorded if not tags})
-        return metrics
+@dataclass(frozen=True, slots=True)
+class _Evaluated:
+    """What a call came to."""
+
+    value: Any
+    metrics: Mapping[str, Any]
+    recorded: Recorded
+    seconds: float
+
+
+_OURS = {__name__, Caller.__module__}
 
 
 class _References:

@@ -70,17 +70,17 @@ def seeded_globals(seed: int, stream: str) -> Iterator[None]:
     number = integer(seed, stream)
     torch: Any = sys.modules.get("torch")
     with _GLOBAL_GENERATORS:
-        python, legacy = random.getstate(), np.random.get_state()
+        python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002 - what is restored
         tensors = torch.random.get_rng_state() if torch is not None else None
         try:
             random.seed(number)
-            np.random.seed(number)
+            np.random.seed(number)  # noqa: NPY002 - what the step asked for
             if torch is not None:
                 torch.manual_seed(number)
             yield
         finally:
             random.setstate(python)
-            np.random.set_state(legacy)
+            np.random.set_state(legacy)  # noqa: NPY002
             if torch is not None:
                 torch.random.set_rng_state(tensors)
 
@@ -106,7 +106,7 @@ class GlobalGenerator:
                 return None
             import ctypes
 
-            address = legacy._rand._bit_generator.ctypes.state_address
-            self._generator = legacy._rand  # keeps the memory alive
+            # The generator lives as long as numpy does, and so does its memory.
+            address = legacy._rand._bit_generator.ctypes.state_address  # noqa: SLF001 - numpy names it nowhere else
             self._position = (ctypes.c_uint32 * (self._WORDS + 1)).from_address(address)
         return self._position[self._WORDS], self._position[0]

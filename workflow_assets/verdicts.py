@@ -107,12 +107,13 @@ class Verdict:
         effect = self.effect
         pairs = f"{self.n[0]} pairs" if one.paired else f"{self.n[0]} and {self.n[1]} values"
         others = ", ".join(
-            f"{other.name} {other.estimate:.3g} [{other.low:.3g}, {other.high:.3g}]" for other in self.effects[1:]
+            f"{other.name} {other.estimate:.3g} [{other.low:.3g}, {other.high:.3g}]"
+            for other in self.effects[1:]
         )
+        interval = f"[{effect.low:+.4g}, {effect.high:+.4g}] at {effect.confidence:.0%}"
         lines = [
             head,
-            f"{effect.estimate:+.4g} [{effect.low:+.4g}, {effect.high:+.4g}] at {effect.confidence:.0%} confidence: "
-            f"{self.estimand}",
+            f"{effect.estimate:+.4g} {interval}: {self.estimand}",
             f"{self.test}, {pairs}: p = {self.p:.3g}, adjusted {self.p_adjusted:.3g}; {self.reason}",
             *([others] if others else []),
             *([self.note] if self.note else []),
@@ -187,7 +188,9 @@ def _compare(declaration: Declaration, one: Hypothesis, arm: Callable[[str, str]
             test_fraction=overlap,
             resamples=RESAMPLES,
         )
-        difference = mean_difference(x, y, paired=one.paired, confidence=confidence, variance_inflation=inflation)
+        difference = mean_difference(
+            x, y, paired=one.paired, confidence=confidence, variance_inflation=inflation
+        )
     except ValueError as error:
         return Verdict(one, "undecidable", f"{test}: {error}", test, n, flags=tuple(flags))
     effects, notes = [difference], [comparison.note] if comparison.note else []
@@ -222,7 +225,9 @@ def _failure_flags(arm: Arm) -> list[str]:
         flags.append(f"{arm.failed} of {arm.expected} cells of {arm.treatment} failed and are left out")
     missing = arm.expected - arm.failed - len(arm.values)
     if missing:
-        flags.append(f"{missing} of {arm.expected} cells of {arm.treatment} have no {arm.metric} and are left out")
+        flags.append(
+            f"{missing} of {arm.expected} cells of {arm.treatment} have no {arm.metric} and are left out"
+        )
     return flags
 
 
@@ -233,12 +238,12 @@ def _aligned(first: Arm, second: Arm, paired: bool) -> tuple[list[float], list[f
     for arm, values in ((first, one), (second, two)):
         unusable = [key for key, value in values.items() if not math.isfinite(value)]
         if unusable:
-            flags.append(f"{len(unusable)} values of {arm.metric} under {arm.treatment} are not finite and are left out")
+            flags.append(
+                f"{len(unusable)} values of {arm.metric} under {arm.treatment} are not finite and are left out"
+            )
         for key in unusable:
             del values[key]
     if not paired:
         return list(one.values()), list(two.values()), flags
     both = [key for key in one if key in two]
     return [one[key] for key in both], [two[key] for key in both], flags
-
-

@@ -40,7 +40,8 @@ def breast_cancer() -> pd.DataFrame:
     """569 tumours with 30 measurements each, and whether they are benign (Wolberg, Street and Mangasarian, 1995)."""
     from sklearn.datasets import load_breast_cancer
 
-    return load_breast_cancer(as_frame=True).frame
+    frame: pd.DataFrame = load_breast_cancer(as_frame=True).frame
+    return frame
 
 
 @step
@@ -56,7 +57,9 @@ def split(breast_cancer: pd.DataFrame, rng: np.random.Generator, test_size: floa
 def scale(split: Split) -> Split:
     """Give every measurement mean 0 and variance 1, as estimated from the training rows only."""
     mean, spread = split.train.mean(), split.train.std(ddof=0)
-    return Split((split.train - mean) / spread, (split.test - mean) / spread, split.train_labels, split.test_labels)
+    return Split(
+        (split.train - mean) / spread, (split.test - mean) / spread, split.train_labels, split.test_labels
+    )
 
 
 @step

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
 from workflow_assets.canonical import digest
 from workflow_assets.declarations import Declaration
@@ -25,7 +26,7 @@ from workflow_assets.plans import Plan
 from workflow_assets.plots import estimation_plot
 from workflow_assets.reports import markdown_summary, terminal_summary
 from workflow_assets.results import Result, describe_failures
-from workflow_assets.runs import Run
+from workflow_assets.runs import Failure, Run
 from workflow_assets.sources import Source
 from workflow_assets.store.base import Record, Store
 from workflow_assets.store.codecs import encode
@@ -34,8 +35,7 @@ from workflow_assets.store.codecs import encode
 class RunConfig(dg.Config):
     """What can be set for one run, in the launchpad or on the command line."""
 
-    force: list[str] = []
-    """Steps and sources to compute again although they are stored."""
+    force: list[str] = Field([], description="Steps and sources to compute again although they are stored.")
 
 
 def source_assets(source: Source[Any], experiment: Declaration, store: Store) -> dg.AssetsDefinition:
@@ -53,9 +53,14 @@ def source_assets(source: Source[Any], experiment: Declaration, store: Store) ->
     ).with_io_manager_key(DATUMS)
 
     @dg.multi_asset(specs=[spec], name=f"source__{source.name}")
-    def load_source(context: dg.AssetExecutionContext, config: RunConfig) -> Iterator[dg.MaterializeResult]:
+    def load_source(
+        context: dg.AssetExecutionContext, config: RunConfig
+    ) -> Iterator[dg.MaterializeResult[None]]:
         run = Run(
-            Plan(experiment, store), store, force=[name for name in config.force if name == source.name], run_id=context.run.run_id
+            Plan(experiment, store),
+            store,
+            force=[name for name in config.force if name == source.name],
+            run_id=context.run.run_id,
         )
         record = run.source(source.name)
         yield dg.MaterializeResult(
@@ -80,13 +85,23 @@ def step_assets(experiment: Experiment, store: Store, resources: Mapping[str, An
         backfill_policy=dg.BackfillPolicy.single_run(),
         required_resource_keys=set(resources),
     )
-    def compute_steps(context: dg.AssetExecutionContext, config: RunConfig) -> Iterator[dg.MaterializeResult]:
+    def compute_steps(
+        context: dg.AssetExecutionContext, config: RunConfig
+    ) -> Iterator[dg.MaterializeResult[None]]:
         slots = [key.path[-1] for key in context.selected_asset_keys]
         cells = [cell_of(key) for key in context.partition_keys]
         if not cells:
-            raise dg.Failure("the range of partitions is empty: does it end before it starts?", allow_retries=False)
+            raise dg.Failure(
+                "the range of partitions is empty: does it end before it starts?", allow_retries=False
+            )
         plan = Plan(experiment, store)
-        run = Run(plan, store, force=config.force, resources=_resources(context, resources), run_id=context.run.run_id)
+        run = Run(
+            plan,
+            store,
+            force=config.force,
+            resources=_resources(context, resources),
+            run_id=context.run.run_id,
+        )
         log = MaterializationLog(context, experiment, plan, slots)
         failures = []
         latest: dict[str, str] = {}
@@ -95,7 +110,7 @@ def step_assets(experiment: Experiment, store: Store, resources: Mapping[str, An
                 log.add(outcome)
                 if outcome.failure is not None:
                     failures.append(outcome.failure)
-                    context.log.error(f"{outcome.treatment} × {outcome.replicate} failed\n{outcome.failure.traceback}")
+                    _log_failure(context, outcome.failure)
                 latest = {slot: record.key for slot, record in outcome.records.items()}
         finally:
             log.write()
@@ -160,9 +175,7 @@ def results_assets(experiment: Experiment, store: Store, resources: Mapping[str,
                     if materialise:
                         log.add(outcome)
                     if outcome.failure is not None and materialise:
-                        context.log.error(
-                            f"{outcome.treatment} × {outcome.replicate} failed\n{outcome.failure.traceback}"
-                        )
+                        _log_failure(context, outcome.failure)
                     yield outcome
             finally:
                 log.write()
@@ -185,8 +198,14 @@ def results_assets(experiment: Experiment, store: Store, resources: Mapping[str,
     return complete_grid
 
 
+def _log_failure(context: dg.AssetExecutionContext, failure: Failure) -> None:
+    context.log.error("%s × %s failed\n%s", failure.treatment, failure.replicate, failure.traceback)
+
+
 def _step_spec(experiment: Experiment, slot: str, versions: CodeVersions) -> dg.AssetSpec:
-    variants = {id(workflow.nodes[slot].step): workflow.nodes[slot] for workflow in experiment.workflows.values()}
+    variants = {
+        id(workflow.nodes[slot].step): workflow.nodes[slot] for workflow in experiment.workflows.values()
+    }
     node = experiment.workflow.nodes[slot]
     step = node.step
     metadata: dict[str, Any] = {
@@ -219,7 +238,11 @@ def _step_spec(experiment: Experiment, slot: str, versions: CodeVersions) -> dg.
 def _changes(experiment: Experiment, slot: str) -> dict[str, str]:
     changes = {}
     for name, treatment in experiment.treatments.items():
-        told = [f"{address} = {value!r}" for address, value in treatment.parameters.items() if address.startswith(f"{slot}.")]
+        told = [
+            f"{address} = {value!r}"
+            for address, value in treatment.parameters.items()
+            if address.startswith(f"{slot}.")
+        ]
         told += [f"→ {step.slug}" for swapped, step in treatment.steps.items() if swapped == slot]
         if told:
             changes[name] = ", ".join(told)
@@ -235,7 +258,9 @@ def _store_table(experiment: Experiment, result: Result, store: Store, run_id: s
     key = digest("results", encoded.codec, *map(bytes, encoded.pieces))
     record = store.find(key)
     if record is None:
-        record = store.put_encoded(key, encoded, metrics={}, provenance={"experiment": experiment.name, "run": run_id})
+        record = store.put_encoded(
+            key, encoded, metrics={}, provenance={"experiment": experiment.name, "run": run_id}
+        )
     store.refer((experiment.name, RESULTS), {"": key})
     return record
 
@@ -250,4 +275,3 @@ def _results_metadata(result: Result, key: str) -> dict[str, Any]:
     if (plot := estimation_plot(result)) is not None:
         metadata["plot"] = dg.MetadataValue.md(f"![{plot.title}](data:image/png;base64,{plot.base64()})")
     return metadata
-

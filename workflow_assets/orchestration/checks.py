@@ -78,7 +78,9 @@ def _completeness(declaration: Declaration, result: Result) -> dg.AssetCheckResu
         check_name=COMPLETE,
         passed=not failures,
         severity=dg.AssetCheckSeverity.ERROR,
-        description=describe_failures(failures, len(result.outcomes)) if failures else "every cell was computed",
+        description=describe_failures(failures, len(result.outcomes))
+        if failures
+        else "every cell was computed",
         metadata=metadata,
     )
 
@@ -96,7 +98,11 @@ def _evaluation(declaration: Declaration, result: Result, verdict: Verdict) -> d
     }
     if verdict.test is not None:
         metadata["test"] = verdict.test
-    for name, value in (("p", verdict.p), ("adjusted p", verdict.p_adjusted), ("statistic", verdict.statistic)):
+    for name, value in (
+        ("p", verdict.p),
+        ("adjusted p", verdict.p_adjusted),
+        ("statistic", verdict.statistic),
+    ):
         if value is not None:
             metadata[name] = float(value)
     if verdict.effect is not None:

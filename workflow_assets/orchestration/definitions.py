@@ -1,7 +1,7 @@
 """Experiments compiled to Dagster in one call."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -39,7 +39,9 @@ def to_dagster(
     enable_batches()
     given = dict(resources or {})
     if DATUMS in given:
-        raise DeclarationError("to_dagster", [f"the resource {DATUMS!r} is the IO manager's; choose another name"])
+        raise DeclarationError(
+            "to_dagster", [f"the resource {DATUMS!r} is the IO manager's; choose another name"]
+        )
     assets: list[dg.AssetsDefinition] = []
     for source, experiment in _sources(experiments).values():
         assets.append(source_assets(source, experiment, store))
@@ -54,7 +56,7 @@ def to_dagster(
     )
 
 
-def _sources(experiments: tuple[Experiment, ...]) -> dict[str, tuple[Source[Any], Experiment]]:
+def _sources(experiments: Sequence[Any]) -> dict[str, tuple[Source[Any], Experiment]]:
     faults: list[str] = []
     names: set[str] = set()
     found: dict[str, tuple[Source[Any], Experiment]] = {}

@@ -5,6 +5,7 @@ costs ten times as much. The one private call that this needs is here.
 """
 
 import os
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -16,8 +17,8 @@ from dagster._core.definitions.data_version import (
     get_input_data_version_tag,
     get_input_event_pointer_tag,
 )
-from dagster._core.events import DagsterEvent, DagsterEventBatchMetadata, generate_event_batch_id
-from dagster._core.storage.tags import get_multidimensional_partition_tag
+from dagster._core.events import DagsterEvent, DagsterEventBatchMetadata
+from dagster._core.storage.tags import MULTIDIMENSIONAL_PARTITION_PREFIX
 
 from workflow_assets.declarations import Declaration
 from workflow_assets.orchestration.keys import REPLICATE, TREATMENT, partition_key, source_key, step_key
@@ -120,8 +121,9 @@ class MaterializationLog:
         if slot not in self._latest:
             kind = dg.DagsterEventType.ASSET_MATERIALIZATION
             tags = events.get_latest_tags_by_partition(asset, kind, [DATA_VERSION_TAG])
-            held = {partition: found.get(DATA_VERSION_TAG) for partition, found in tags.items()}
-            self._latest[slot] = held, events.get_latest_storage_id_by_partition(asset, kind) if held else {}
+            versions = {partition: found.get(DATA_VERSION_TAG) for partition, found in tags.items()}
+            newest = events.get_latest_storage_id_by_partition(asset, kind) if versions else {}
+            self._latest[slot] = versions, newest
         held, identifiers = self._latest[slot]
         same = [identifiers[partition] for partition, key in keys.items() if held.get(partition) == key]
         if not same:
@@ -149,8 +151,8 @@ class MaterializationLog:
                 key, version = step_key(self.declaration.name, name), outcome.key(name)
             tags[get_input_data_version_tag(key)] = version
             tags[get_input_event_pointer_tag(key)] = pointer
-        tags[get_multidimensional_partition_tag(REPLICATE)] = outcome.replicate
-        tags[get_multidimensional_partition_tag(TREATMENT)] = outcome.treatment
+        tags[f"{MULTIDIMENSIONAL_PARTITION_PREFIX}{REPLICATE}"] = outcome.replicate
+        tags[f"{MULTIDIMENSIONAL_PARTITION_PREFIX}{TREATMENT}"] = outcome.treatment
         metadata = datum_metadata(record)
         metadata["stored"] = "computed now" if slot in outcome.computed else "was stored"
         return dg.AssetMaterialization(
@@ -162,7 +164,7 @@ class MaterializationLog:
 
     def _log(self, events: Sequence[dg.AssetMaterialization]) -> None:
         step_context = self.context.get_step_execution_context()
-        batch = generate_event_batch_id()
+        batch = uuid.uuid4().hex
         for place, event in enumerate(events, start=1):
             DagsterEvent.asset_materialization(
                 step_context, event, DagsterEventBatchMetadata(batch, place == len(events))

@@ -35,7 +35,7 @@ class LazyPartitions(dict[str, Any]):
 
     def get(self, partition: str, default: Any = None) -> Any:
         """Load one partition's value, or give the default where there is no such partition."""
-        return self[partition] if partition in self else default
+        return self[partition] if partition in self else default  # noqa: SIM401 - that would call this
 
     def items(self) -> ItemsView[str, Any]:  # type: ignore[override]
         """Load the values one by one while iterating."""

@@ -42,7 +42,9 @@ class EmbeddedStorage(DagsterSqliteStorage):
         return {"folder": StringSource}
 
     @classmethod
-    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> "EmbeddedStorage":
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Any
+    ) -> "EmbeddedStorage":
         """Open the storage."""
         return cls(_place(config_value), inst_data=inst_data)
 
@@ -72,6 +74,8 @@ class EmbeddedComputeLogs(LocalComputeLogManager):
         return {"folder": StringSource}
 
     @classmethod
-    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> "EmbeddedComputeLogs":
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Any
+    ) -> "EmbeddedComputeLogs":
         """Open the logs."""
         return cls(_place(config_value), inst_data=inst_data)

@@ -20,7 +20,10 @@ def column_schema(annotation: Any) -> dg.TableSchema | None:
     if columns is None:
         return None
     return dg.TableSchema(
-        [dg.TableColumn(name, "any" if kind is None else describe(kind)) for name, kind in columns.columns.items()]
+        [
+            dg.TableColumn(name, "any" if kind is None else describe(kind))
+            for name, kind in columns.columns.items()
+        ]
     )
 
 
@@ -40,10 +43,14 @@ def dataframe_type(name: str, columns: Columns) -> dg.DagsterType:
         bool: PandasColumn.boolean_column,
         str: PandasColumn.string_column,
         "datetime": PandasColumn.datetime_column,
-        "category": lambda column: PandasColumn.exists(column),
+        "category": PandasColumn.exists,
     }
-    return create_dagster_pandas_dataframe_type(
+    constraints = None
+    if columns.exact:
+        constraints = [StrictColumnsConstraint(list(columns.columns))]  # type: ignore[no-untyped-call]
+    made: dg.DagsterType = create_dagster_pandas_dataframe_type(  # type: ignore[no-untyped-call]
         name=name,
         columns=[makers.get(kind, PandasColumn.exists)(column) for column, kind in columns.columns.items()],
-        dataframe_constraints=[StrictColumnsConstraint(list(columns.columns))] if columns.exact else None,
+        dataframe_constraints=constraints,
     )
+    return made

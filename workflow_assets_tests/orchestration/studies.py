@@ -134,16 +134,19 @@ class Bench:
         self.store = store
         self.instance = instance
         self.defs = to_dagster(experiment, store=store)
+        self.assets: list[Any] = list(self.defs.assets or [])
         self.graph = self.defs.get_repository_def().asset_graph
 
     def job(self, **options: Any) -> dg.ExecuteInProcessResult:
         """Run the job of the whole experiment."""
-        return self.defs.resolve_job_def(self.name).execute_in_process(instance=self.instance, raise_on_error=False, **options)
+        return self.defs.resolve_job_def(self.name).execute_in_process(
+            instance=self.instance, raise_on_error=False, **options
+        )
 
     def materialise(self, selection: dg.AssetSelection, **options: Any) -> dg.ExecuteInProcessResult:
         """Materialise a selection of assets."""
         return dg.materialize(
-            list(self.defs.assets or []),
+            self.assets,
             instance=self.instance,
             resources=self.defs.resources,
             selection=selection,

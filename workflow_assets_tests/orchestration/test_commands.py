@@ -13,7 +13,9 @@ PROJECT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 
 
-def command(*arguments: str, folder: Path, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def command(
+    *arguments: str, folder: Path, home: Path, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run a command of the environment with its files in a folder of the test."""
     inherited = {name: value for name, value in os.environ.items() if name != "DAGSTER_HOME"}
     path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
@@ -37,21 +39,27 @@ def folder(study: Study) -> Path:
 
 def test_shipped_example_runs_with_either_command_and_no_other_argument(tmp_path: Path) -> None:
     first = command(
-        *"dagster job execute -m workflow_assets.definitions -j regularisation".split(), folder=PROJECT, home=tmp_path
+        *["dagster", "job", "execute", "-m", "workflow_assets.definitions", "-j", "regularisation"],
+        folder=PROJECT,
+        home=tmp_path,
     )
     assert first.returncode == 0, first.stderr[-3000:]
     assert "120 cells, 0 failed" in first.stdout + first.stderr
     assert "strong_hurts: supported" in first.stdout + first.stderr
     assert "forest_is_more_accurate: refuted" in first.stdout + first.stderr
-    second = command(*"dg launch --job regularisation".split(), folder=PROJECT, home=tmp_path)
+    second = command(*["dg", "launch", "--job", "regularisation"], folder=PROJECT, home=tmp_path)
     assert second.returncode == 0, second.stderr[-3000:]
     assert "strong_hurts: supported" in second.stdout + second.stderr
     assert {path.name for path in tmp_path.iterdir()} <= {"dagster", "artifacts", "logs", "store"}
 
 
-def test_command_with_a_gated_refuted_hypothesis_exits_non_zero_and_names_it(study: Study, folder: Path) -> None:
+def test_command_with_a_gated_refuted_hypothesis_exits_non_zero_and_names_it(
+    study: Study, folder: Path
+) -> None:
     study.edit('alternative="less")', 'alternative="less", gate=True)')
-    done = command("dagster", "job", "execute", "-f", study.file.name, "-j", "study", folder=folder, home=folder / "home")
+    done = command(
+        "dagster", "job", "execute", "-f", study.file.name, "-j", "study", folder=folder, home=folder / "home"
+    )
     assert done.returncode != 0
     assert "gate 'tripling_removes' is refuted" in done.stdout + done.stderr
 
@@ -75,7 +83,15 @@ def test_another_process_with_another_hash_seed_computes_nothing_and_gives_the_s
     tables = []
     for seed in ("1", "2"):
         done = command(
-            "python", "-c", TABLE, study.file.name, "shared", "with dagster", folder=folder, home=folder, PYTHONHASHSEED=seed
+            "python",
+            "-c",
+            TABLE,
+            study.file.name,
+            "shared",
+            "with dagster",
+            folder=folder,
+            home=folder,
+            PYTHONHASHSEED=seed,
         )
         assert done.returncode == 0, done.stderr
         tables.append(done.stdout)

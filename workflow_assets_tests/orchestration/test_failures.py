@@ -9,7 +9,9 @@ from workflow_assets_tests.orchestration.studies import Bench, Study, checks, fa
 FAILING = ("double 3", "baseline 7", "triple 5")
 
 
-def test_three_failing_cells_of_a_job_leave_the_others_materialised_and_judged(bench: Bench, study: Study) -> None:
+def test_three_failing_cells_of_a_job_leave_the_others_materialised_and_judged(
+    bench: Bench, study: Study
+) -> None:
     study.fail(*FAILING)
     result = bench.job()
     assert not result.success
@@ -31,10 +33,15 @@ def test_three_failing_cells_of_a_job_leave_the_others_materialised_and_judged(b
     evaluations = checks(result)
     assert not evaluations["complete"].passed
     assert evaluations["doubling_adds"].metadata["n"].value == 6
-    assert "1 of 8 cells of double failed and are left out" in evaluations["doubling_adds"].metadata["flags"].value
+    assert (
+        "1 of 8 cells of double failed and are left out"
+        in evaluations["doubling_adds"].metadata["flags"].value
+    )
 
 
-def test_three_failing_cells_of_a_range_are_the_only_partitions_not_materialised(bench: Bench, study: Study) -> None:
+def test_three_failing_cells_of_a_range_are_the_only_partitions_not_materialised(
+    bench: Bench, study: Study
+) -> None:
     study.fail(*FAILING)
     result = bench.range(("baseline", "triple"), ("0000", "0007"))
     assert not result.success
@@ -44,7 +51,9 @@ def test_three_failing_cells_of_a_range_are_the_only_partitions_not_materialised
     assert not {"0003|double", "0007|baseline", "0005|triple"} & held
 
 
-def test_reexecution_from_failure_computes_exactly_what_failed(study: Study, instance: dg.DagsterInstance) -> None:
+def test_reexecution_from_failure_computes_exactly_what_failed(
+    study: Study, instance: dg.DagsterInstance
+) -> None:
     job = ReconstructableRepository.for_file(str(study.file), "defs").get_reconstructable_job("study")
     study.fail(*FAILING)
     failed = dg.execute_job(job, instance)

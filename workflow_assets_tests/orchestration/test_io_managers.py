@@ -16,7 +16,9 @@ ONE = dg.MultiPartitionKey({"replicate": "0001", "treatment": "double"})
 
 def test_one_partition_is_loaded_as_a_value_without_a_run(bench: Bench) -> None:
     bench.job()
-    value = bench.defs.load_asset_value(dg.AssetKey(["study", "total"]), partition_key=ONE, instance=bench.instance)
+    value = bench.defs.load_asset_value(
+        dg.AssetKey(["study", "total"]), partition_key=ONE, instance=bench.instance
+    )
     assert value == bench.table().query("treatment == 'double' and replicate == 1")["total"].item()
     assert bench.defs.load_asset_value(dg.AssetKey(["data"]), instance=bench.instance) == [1.0, 2.0]
 
@@ -32,7 +34,7 @@ def test_downstream_asset_reads_all_partitions_as_a_lazy_mapping(bench: Bench) -
 
     defs = dg.Definitions.merge(bench.defs, dg.Definitions(assets=[best]))
     result = dg.materialize(
-        list(defs.assets or []),
+        [*bench.assets, best],
         instance=bench.instance,
         resources=defs.resources,
         selection=dg.AssetSelection.assets(best),
@@ -52,20 +54,24 @@ def test_downstream_asset_of_the_same_grid_reads_its_own_partition(bench: Bench)
 
     defs = dg.Definitions.merge(bench.defs, dg.Definitions(assets=[negative]))
     result = dg.materialize(
-        list(defs.assets or []),
+        [*bench.assets, negative],
         instance=bench.instance,
         resources=defs.resources,
         selection=dg.AssetSelection.assets(negative),
         partition_key=ONE,
     )
     assert result.success
-    total = defs.load_asset_value(dg.AssetKey(["study", "total"]), partition_key=ONE, instance=bench.instance)
+    total: Any = defs.load_asset_value(
+        dg.AssetKey(["study", "total"]), partition_key=ONE, instance=bench.instance
+    )
     assert defs.load_asset_value(negative.key, partition_key=ONE, instance=bench.instance) == -total
 
 
 def test_loading_what_was_never_materialised_says_what_to_do(bench: Bench) -> None:
     with pytest.raises(UnknownNameError, match="'study/total' is not in this store: materialise it first"):
-        bench.defs.load_asset_value(dg.AssetKey(["study", "total"]), partition_key=ONE, instance=bench.instance)
+        bench.defs.load_asset_value(
+            dg.AssetKey(["study", "total"]), partition_key=ONE, instance=bench.instance
+        )
 
 
 # The policy is how the test asks for several partitions at once; Dagster calls that parameter of @asset a beta.
@@ -93,6 +99,8 @@ def test_a_mapping_without_some_partition_is_refused() -> None:
 
     tags = {"dagster/asset_partition_range_start": "a", "dagster/asset_partition_range_end": "b"}
     store = MemoryStore()
-    with pytest.raises(dg.DagsterInvariantViolationError, match="no value for 1 of 2 partitions, 'b' among them"):
+    with pytest.raises(
+        dg.DagsterInvariantViolationError, match="no value for 1 of 2 partitions, 'b' among them"
+    ):
         dg.materialize([upper], resources={"io_manager": DatumIOManager(store)}, tags=tags)
     assert store.references(("upper",)) == {}

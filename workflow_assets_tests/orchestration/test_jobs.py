@@ -21,7 +21,12 @@ def test_job_runs_the_whole_grid_without_any_argument(bench: Bench, study: Study
     assert result.success
     assert bench.materialised() == {"noisy": 24, "scaled": 24, "total": 24}
     calls = study.calls()
-    assert {name: calls.count(name) for name in set(calls)} == {"data": 1, "noisy": 8, "scaled": 24, "total": 24}
+    assert {name: calls.count(name) for name in set(calls)} == {
+        "data": 1,
+        "noisy": 8,
+        "scaled": 24,
+        "total": 24,
+    }
 
 
 def test_plain_python_job_and_halves_give_the_same_table_byte_for_byte(
@@ -34,7 +39,9 @@ def test_plain_python_job_and_halves_give_the_same_table_byte_for_byte(
     assert job.job().success
     assert as_bytes(job.table(), tmp_path) == plain, "warm"
     (tmp_path / "other").mkdir()
-    with dg.DagsterInstance.local_temp(str(tmp_path / "other"), overrides={"telemetry": {"enabled": False}}) as other:
+    with dg.DagsterInstance.local_temp(
+        str(tmp_path / "other"), overrides={"telemetry": {"enabled": False}}
+    ) as other:
         halves = Bench(study.experiment(), FileStore(tmp_path / "two"), other)
         assert halves.range(("baseline", "triple"), ("0000", "0003")).success
         assert halves.range(("baseline", "triple"), ("0004", "0007")).success
@@ -53,7 +60,10 @@ def test_second_run_computes_nothing_and_logs_nothing_about_cells(bench: Bench, 
     assert study.calls() == []
 
     logged = [event for event in second.all_events if event.event_type_value == "ASSET_MATERIALIZATION"]
-    assert {tuple(event.asset_key.path) for event in logged if event.asset_key} == {("data",), ("study", "results")}
+    assert {tuple(event.asset_key.path) for event in logged if event.asset_key} == {
+        ("data",),
+        ("study", "results"),
+    }
 
 
 def test_forcing_a_step_in_run_configuration_computes_it_and_what_follows(bench: Bench, study: Study) -> None:
@@ -139,7 +149,8 @@ def test_results_have_a_markdown_table_and_a_plot(bench: Bench) -> None:
     event = next(
         event
         for event in result.all_events
-        if event.event_type_value == "ASSET_MATERIALIZATION" and event.asset_key == dg.AssetKey(["study", "results"])
+        if event.event_type_value == "ASSET_MATERIALIZATION"
+        and event.asset_key == dg.AssetKey(["study", "results"])
     )
     metadata = event.materialization.metadata
     summary, plot = str(metadata["summary"].value), str(metadata["plot"].value)
@@ -149,13 +160,15 @@ def test_results_have_a_markdown_table_and_a_plot(bench: Bench) -> None:
     assert plot.startswith("![total under 3 treatments, 8 replicates each](data:image/png;base64,")
 
 
-def test_baseline_and_treatment_differ_by_exactly_thirty_in_every_replicate(instance: dg.DagsterInstance) -> None:
+def test_baseline_and_treatment_differ_by_exactly_thirty_in_every_replicate(
+    instance: dg.DagsterInstance,
+) -> None:
     @step
     def numbers() -> list[float]:
         return [0.0, 0.0, 0.0]
 
     @step
-    def shifted(numbers: list[float], rng, delta: float = 0.0) -> list[float]:  # type: ignore[no-untyped-def]
+    def shifted(numbers: list[float], rng, delta: float = 0.0) -> list[float]:
         # Whole multiples of 2**-20, so that adding 10 three times is exact.
         return [number + delta + round(rng.random() * 2**20) / 2**20 for number in numbers]
 
@@ -184,7 +197,7 @@ def test_baseline_and_treatment_differ_by_exactly_thirty_in_every_replicate(inst
 
 def test_ties_rank_in_the_order_of_declaration(instance: dg.DagsterInstance) -> None:
     @step
-    def value(replicate, increment: int = 0) -> float:  # type: ignore[no-untyped-def]
+    def value(replicate, increment: int = 0) -> float:
         return float(replicate + increment)
 
     hypotheses = [Hypothesis(name, metric="value", treatment=name) for name in ("treat1", "treat2")]

@@ -11,7 +11,12 @@ def test_steps_and_results_in_one_run_of_a_range_both_come_out_right(bench: Benc
     assert bench.materialised() == {"noisy": 24, "scaled": 24, "total": 24}, "results completed the grid"
     assert bench.not_fresh() == {}
     calls = study.calls()
-    assert {name: calls.count(name) for name in set(calls)} == {"data": 1, "noisy": 8, "scaled": 24, "total": 24}
+    assert {name: calls.count(name) for name in set(calls)} == {
+        "data": 1,
+        "noisy": 8,
+        "scaled": 24,
+        "total": 24,
+    }
     records = bench.instance.fetch_materializations(dg.AssetKey(["study", "total"]), limit=200).records
     latest = {}
     for record in reversed(records):
@@ -26,7 +31,9 @@ def test_steps_and_results_in_one_run_of_one_partition_both_come_out_right(bench
     assert bench.not_fresh() == {}
 
 
-def test_one_step_alone_computes_what_it_needs_and_materialises_only_itself(bench: Bench, study: Study) -> None:
+def test_one_step_alone_computes_what_it_needs_and_materialises_only_itself(
+    bench: Bench, study: Study
+) -> None:
     key = dg.MultiPartitionKey({"replicate": "0002", "treatment": "double"})
     assert bench.materialise(dg.AssetSelection.assets(["study", "scaled"]), partition_key=key).success
     assert bench.materialised() == {"noisy": 0, "scaled": 1, "total": 0}

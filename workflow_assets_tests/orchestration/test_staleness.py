@@ -22,7 +22,11 @@ def test_nothing_is_stale_after_a_green_run_of_90_or_120_cells(
 
 EDITS = {
     "a comment": ('"""Multiply."""', '"""Multiply each value."""  # by k', set()),
-    "a step": ("[k * value for value in noisy]", "[value * k for value in noisy]", {"scaled", "total", "results"}),
+    "a step": (
+        "[k * value for value in noisy]",
+        "[value * k for value in noisy]",
+        {"scaled", "total", "results"},
+    ),
     "a helper": ("value + by for", "by + value for", {"noisy", "scaled", "total", "results"}),
     "a parameter": ('"scaled.k": 2.0', '"scaled.k": 2.5', {"scaled", "total", "results"}),
     "a source": ('version="1"', 'version="2"', {"data", "noisy", "scaled", "total", "results"}),

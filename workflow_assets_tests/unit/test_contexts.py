@@ -1,5 +1,7 @@
 """A context is frozen: it takes metrics and messages, and nothing else."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -13,8 +15,10 @@ def context(**declared: type) -> Context:
 
 def test_writing_to_a_context_raises_and_says_what_to_do() -> None:
     ctx = context()
-    with pytest.raises(ContextError, match=r"ctx.loss = 1 in step 'fit': a context is frozen. Return the value, or record"):
-        ctx.loss = 1  # type: ignore[attr-defined]
+    with pytest.raises(
+        ContextError, match=r"ctx.loss = 1 in step 'fit': a context is frozen. Return the value, or record"
+    ):
+        ctx.loss = 1
     with pytest.raises(ContextError, match="frozen"):
         ctx["loss"] = 1
     with pytest.raises(ContextError, match="frozen"):
@@ -28,7 +32,8 @@ def test_coordinates_and_resources_can_be_read() -> None:
 
 def test_recorded_values_are_plain_numbers_and_text() -> None:
     ctx = context()
-    ctx.record("loss", np.float32(0.5), epoch=np.int64(1))
+    value: Any = np.float32(0.5)
+    ctx.record("loss", value, epoch=np.int64(1))
     assert ctx.recorded() == [("loss", 0.5, {"epoch": 1})]
     assert type(ctx.recorded()[0][1]) is float
     with pytest.raises(ContextError, match="a metric is a number or text, not a list"):

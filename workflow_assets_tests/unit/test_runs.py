@@ -7,7 +7,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workflow_assets import Columns, Experiment, FileStore, MemoryStore, Metrics, Store, Treatment, source, step
+from workflow_assets import (
+    Columns,
+    Experiment,
+    FileStore,
+    MemoryStore,
+    Metrics,
+    Store,
+    Treatment,
+    source,
+    step,
+)
 from workflow_assets.errors import StoreError, UnknownNameError
 
 CALLS: list[str] = []
@@ -48,7 +58,9 @@ def fitted(sample: pd.DataFrame, power: float = 1.0) -> float:
 
 
 def study(replicates: int = 3, power: float = 2.0, **options: Any) -> Experiment:
-    return Experiment("study", [prepared, sample, fitted], {"squared": {"fitted.power": power}}, replicates, **options)
+    return Experiment(
+        "study", [prepared, sample, fitted], {"squared": {"fitted.power": power}}, replicates, **options
+    )
 
 
 def counts() -> dict[str, int]:
@@ -140,8 +152,16 @@ def test_named_units_have_streams_of_their_own_whatever_their_order() -> None:
     def draw(rng: np.random.Generator, replicate: str) -> float:
         return float(rng.normal())
 
-    one = Experiment("plates", [draw], replicates=["P1/A01", "P1/A02"]).run().table.set_index("replicate")["draw"]
-    two = Experiment("plates", [draw], replicates=["P2/A01", "P1/A02", "P1/A01"]).run().table.set_index("replicate")["draw"]
+    one = (
+        Experiment("plates", [draw], replicates=["P1/A01", "P1/A02"])
+        .run()
+        .table.set_index("replicate")["draw"]
+    )
+    two = (
+        Experiment("plates", [draw], replicates=["P2/A01", "P1/A02", "P1/A01"])
+        .run()
+        .table.set_index("replicate")["draw"]
+    )
     assert one["P1/A01"] == two["P1/A01"]
     assert one["P1/A02"] == two["P1/A02"]
     assert two.nunique() == 3
@@ -163,7 +183,7 @@ def test_step_that_asks_for_the_treatment_is_computed_for_each(store: Store) -> 
 
 
 def test_mutating_an_input_changes_no_other_step_cell_or_stored_value(store: Store) -> None:
-    shared = {"list": [1, 2], "frame": pd.DataFrame({"a": [1.0]}), "array": np.zeros(2)}
+    shared: dict[str, Any] = {"list": [1, 2], "frame": pd.DataFrame({"a": [1.0]}), "array": np.zeros(2)}
 
     @step
     def given() -> dict[str, Any]:
@@ -200,12 +220,16 @@ def test_what_a_step_is_handed_is_what_a_later_run_would_read(store: Store) -> N
     @step
     def pair() -> Any:
         index = pd.date_range("2020", periods=3, freq="D")
-        return Pair((1, 2), pd.DataFrame({"s": ["a", None, "c"], "n": np.arange(3, dtype="int8")}, index=index))
+        return Pair(
+            (1, 2), pd.DataFrame({"s": ["a", None, "c"], "n": np.arange(3, dtype="int8")}, index=index)
+        )
 
     @step
     def look(pair: Any) -> int:
         frame = pair.frame
-        seen.append(f"{pair.key!r} {frame.dtypes.tolist()} {frame.index.freq} {frame['s'].tolist()} {frame.to_dict()}")
+        seen.append(
+            f"{pair.key!r} {frame.dtypes.tolist()} {frame.index.freq} {frame['s'].tolist()} {frame.to_dict()}"
+        )
         return 0
 
     Experiment("pairs", [pair, look]).run(store)
@@ -245,16 +269,16 @@ def test_transient_step_is_computed_inside_what_consumes_it_and_not_stored(store
     @step(transient=True)
     def iterator(rows: pd.DataFrame) -> Any:
         CALLS.append("iterator")
-        return [float(value) for value in rows["x"]]
+        return (float(value) for value in rows["x"])  # which can be neither stored nor used twice
 
     @step
-    def summed(iterator: Any) -> float:
+    def summed(iterator: Any, times: float = 1.0) -> float:
         CALLS.append("summed")
-        return float(sum(iterator))
+        return times * sum(iterator)
 
-    experiment = Experiment("sums", [iterator, summed])
+    experiment = Experiment("sums", [iterator, summed], {"twice": {"summed.times": 2.0}})
     result = experiment.run(store)
-    assert result.table["summed"].tolist() == [6.0]
+    assert result.table["summed"].tolist() == [6.0, 12.0]
     assert set(result.timings["step"]) == {"summed"}
     counts()
     experiment.run(store)
@@ -336,7 +360,9 @@ def test_failure_of_a_shared_step_is_met_once_and_told_for_every_cell(store: Sto
     result = Experiment("broken", [broken, after], {"double": {"after.scale": 2.0}}, 3).run(store)
     assert CALLS.count("broken") == 1
     assert [(one.step, one.treatment, one.replicate) for one in result.failures] == [
-        ("broken", treatment, replicate) for treatment in ("baseline", "double") for replicate in ("0000", "0001", "0002")
+        ("broken", treatment, replicate)
+        for treatment in ("baseline", "double")
+        for replicate in ("0000", "0001", "0002")
     ]
 
 
@@ -351,7 +377,7 @@ def test_failure_of_a_shared_step_is_met_once_and_told_for_every_cell(store: Sto
 def test_step_that_returns_the_wrong_type_fails_and_says_what_was_expected(value: Any, message: str) -> None:
     @step
     def measured() -> float:
-        return value  # type: ignore[no-any-return]
+        return value
 
     result = Experiment("wrong", [measured]).run()
     assert result.failures[0].kind == "ContractError"
@@ -476,11 +502,13 @@ def test_store_that_cannot_be_written_is_refused_before_anything_is_computed(tmp
 def test_only_chosen_cells_are_run_and_unknown_ones_name_near_matches(store: Store) -> None:
     table = study().run(store, treatments=["squared"], replicates=["0001"]).table
     assert table[["treatment", "replicate"]].to_numpy().tolist() == [["squared", 1]]
-    with pytest.raises(UnknownNameError, match="no treatment 'sqared': did you mean 'squared'?"):
+    with pytest.raises(UnknownNameError, match=r"no treatment 'sqared': did you mean 'squared'?"):
         study().run(store, treatments=["sqared"])
     with pytest.raises(UnknownNameError, match="no replicate '0009'"):
         study().run(store, replicates=["0009"])
-    with pytest.raises(UnknownNameError, match="no step or source 'sampel' to force: did you mean 'sample'?"):
+    with pytest.raises(
+        UnknownNameError, match=r"no step or source 'sampel' to force: did you mean 'sample'?"
+    ):
         study().run(store, force=["sampel"])
 
 
@@ -505,4 +533,6 @@ def test_two_experiments_share_what_they_agree_on(store: Store) -> None:
     study().run(store)
     counts()
     Experiment("another", [prepared, sample, fitted.named("again")], replicates=3).run(store)
-    assert counts() == {}, "the same function on the same inputs is the same datum, whatever the slot is called"
+    assert counts() == {}, (
+        "the same function on the same inputs is the same datum, whatever the slot is called"
+    )

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from workflow_assets.streams import GlobalGenerator, generator, integer, replicate_seed, seeded_globals
 
 
-@given(st.integers(0, 2**70), st.lists(st.integers(0, 10**6) | st.text(max_size=8), min_size=2, unique_by=repr))
+@given(
+    st.integers(0, 2**70), st.lists(st.integers(0, 10**6) | st.text(max_size=8), min_size=2, unique_by=repr)
+)
 def test_replicates_have_distinct_seeds(seed: int, identities: list[int | str]) -> None:
     assert len({replicate_seed(seed, identity) for identity in identities}) == len(identities)
 
@@ -50,9 +52,14 @@ def test_global_generators_are_seeded_for_the_call_and_restored_after_it() -> No
 
 def test_global_generators_are_restored_when_the_call_fails() -> None:
     state = random.getstate()
-    with pytest.raises(ValueError, match="in the middle"), seeded_globals(11, "legacy"):
-        random.random()
-        raise ValueError("in the middle")
+
+    def drawing_and_failing() -> None:
+        with seeded_globals(11, "legacy"):
+            random.random()
+            raise ValueError("in the middle")
+
+    with pytest.raises(ValueError, match="in the middle"):
+        drawing_and_failing()
     assert random.getstate() == state
 
 

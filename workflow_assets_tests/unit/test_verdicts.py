@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from workflow_assets import Experiment, Hypothesis, Metrics, resamples, step
+from workflow_assets.errors import UnknownNameError
 
 
 def arms(baseline: list[Any], other: list[Any], **options: Any) -> Experiment:
@@ -20,7 +21,9 @@ def arms(baseline: list[Any], other: list[Any], **options: Any) -> Experiment:
         return float(values[replicate])
 
     settings = {"metric": "value", "treatment": "other", **options}
-    return Experiment("arms", [value], {"other": {}}, len(baseline), [Hypothesis("claim", **settings)], seed=1)
+    return Experiment(
+        "arms", [value], {"other": {}}, len(baseline), [Hypothesis("claim", **settings)], seed=1
+    )
 
 
 RNG = np.random.default_rng(0)
@@ -83,7 +86,7 @@ def test_one_pair_is_undecidable() -> None:
 
 def test_failed_and_unusable_cells_leave_out_their_pairs_and_are_flagged() -> None:
     baseline, other = list(BASE), above(1.0)
-    baseline[3], other[4], other[5] = None, float("nan"), float("inf")  # type: ignore[call-overload]
+    baseline[3], other[4], other[5] = None, float("nan"), float("inf")
     verdict = arms(baseline, other).run().verdict("claim")
     assert verdict.n == (17, 17)
     assert verdict.flags == (
@@ -125,7 +128,11 @@ def test_overlapping_resplits_use_the_corrected_test_and_say_so() -> None:
 
     def verdict(replicates: Any) -> Any:
         claims = [Hypothesis("better", "accuracy", "more")]
-        return Experiment("splits", [accuracy], {"more": {"accuracy.bonus": 0.2}}, replicates, claims).run().verdict("better")
+        return (
+            Experiment("splits", [accuracy], {"more": {"accuracy.bonus": 0.2}}, replicates, claims)
+            .run()
+            .verdict("better")
+        )
 
     plain, corrected = verdict(30), verdict(resamples(30, test_fraction=0.3))
     assert (plain.test, corrected.test) == ("paired_t", "corrected_resampled_t")
@@ -164,12 +171,17 @@ def test_verdict_is_the_same_every_time_and_can_be_written_as_json() -> None:
 
 def test_verdict_tells_all_that_decided_it() -> None:
     text = str(arms(BASE, above(1.0)).run().verdict("claim"))
-    for part in ("claim: supported", "at 95% confidence", "paired_t, 20 pairs", "adjusted", "hedges_g", "cliffs_delta"):
+    for part in (
+        "claim: supported",
+        "at 95%: mean of value",
+        "paired_t, 20 pairs",
+        "adjusted",
+        "hedges_g",
+        "cliffs_delta",
+    ):
         assert part in text
 
 
 def test_unknown_hypothesis_names_near_matches() -> None:
-    from workflow_assets.errors import UnknownNameError
-
-    with pytest.raises(UnknownNameError, match="no hypothesis is called 'clam': did you mean 'claim'?"):
+    with pytest.raises(UnknownNameError, match=r"no hypothesis is called 'clam': did you mean 'claim'?"):
         arms(BASE, BASE).run().verdict("clam")
