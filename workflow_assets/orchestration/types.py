@@ -1,5 +1,6 @@
 """Declared columns as dagster-pandas types, and as the schema that the UI shows."""
 
+import warnings
 from typing import Annotated, Any, get_args, get_origin
 
 import dagster as dg
@@ -43,14 +44,17 @@ def dataframe_type(name: str, columns: Columns) -> dg.DagsterType:
         bool: PandasColumn.boolean_column,
         str: PandasColumn.string_column,
         "datetime": PandasColumn.datetime_column,
-        "category": PandasColumn.exists,
     }
-    constraints = None
-    if columns.exact:
-        constraints = [StrictColumnsConstraint(list(columns.columns))]  # type: ignore[no-untyped-call]
-    made: dg.DagsterType = create_dagster_pandas_dataframe_type(  # type: ignore[no-untyped-call]
-        name=name,
-        columns=[makers.get(kind, PandasColumn.exists)(column) for column, kind in columns.columns.items()],
-        dataframe_constraints=constraints,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)  # dagster-pandas calls all its classes a beta
+        constraints = None
+        if columns.exact:
+            constraints = [StrictColumnsConstraint(list(columns.columns))]  # type: ignore[no-untyped-call]
+        made: dg.DagsterType = create_dagster_pandas_dataframe_type(  # type: ignore[no-untyped-call]
+            name=name,
+            columns=[
+                makers.get(kind, PandasColumn.exists)(column) for column, kind in columns.columns.items()
+            ],
+            dataframe_constraints=constraints,
+        )
     return made
