@@ -24,14 +24,12 @@ from workflow_assets.errors import (
     did_you_mean,
 )
 from workflow_assets.plans import Plan, PlannedSource, PlannedStep
-from workflow_assets.store.base import Asset, Record, Store
+from workflow_assets.references import References
+from workflow_assets.store.base import Record, Store
 from workflow_assets.store.codecs import Encoded, encode, independent_copy
 from workflow_assets.streams import GlobalGenerator
 
 logger = logging.getLogger("workflow_assets")
-
-REFERENCES_AT_ONCE = 2_000
-"""How many cells may pass before their references are written down."""
 
 Planned = PlannedStep | PlannedSource
 
@@ -135,7 +133,7 @@ class Run:
         self.constants: dict[Planned, _Outcome] = {}
         self.callers: dict[PlannedStep, Caller] = {}
         self.watch = GlobalGenerator()
-        self.references = _References(store, plan.declaration.name)
+        self.references = References(store, plan.declaration.name)
         if compute:
             store.check_writable()
 
@@ -378,35 +376,3 @@ class _Evaluated:
 
 
 _OURS = {__name__, Caller.__module__}
-
-
-class _References:
-    """Notes which datum each partition holds, and writes down what changed, many at a time."""
-
-    def __init__(self, store: Store, experiment: str) -> None:
-        self.store = store
-        self.experiment = experiment
-        self.held: dict[Asset, dict[str, str]] = {}
-        self.pending: dict[Asset, dict[str, str]] = {}
-        self.cells = 0
-
-    def note(self, parts: Asset, partition: str, key: str) -> None:
-        """Note a datum of a step (with its partition) or of a source (without)."""
-        asset = (self.experiment, *parts) if partition else parts
-        if asset not in self.held:
-            self.held[asset] = self.store.references(asset)
-        if self.held[asset].get(partition) != key:
-            self.held[asset][partition] = key
-            self.pending.setdefault(asset, {})[partition] = key
-
-    def cell_done(self) -> None:
-        """Write down what is pending, now and then."""
-        self.cells += 1
-        if self.cells % REFERENCES_AT_ONCE == 0:
-            self.write()
-
-    def write(self) -> None:
-        """Write down what is pending."""
-        pending, self.pending = self.pending, {}
-        for asset, keys in pending.items():
-            self.store.refer(asset, keys)

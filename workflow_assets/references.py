@@ -1,0 +1,40 @@
+"""References: which datum each partition of an asset holds, noted while a run goes on."""
+
+from __future__ import annotations
+
+from workflow_assets.store.base import Asset, Store
+
+AT_ONCE = 2_000
+"""How many cells may pass before their references are written down."""
+
+
+class References:
+    """Notes which datum each partition holds, and writes down what changed, many at a time."""
+
+    def __init__(self, store: Store, experiment: str) -> None:
+        self.store = store
+        self.experiment = experiment
+        self.held: dict[Asset, dict[str, str]] = {}
+        self.pending: dict[Asset, dict[str, str]] = {}
+        self.cells = 0
+
+    def note(self, parts: Asset, partition: str, key: str) -> None:
+        """Note a datum of a step (with its partition) or of a source (without)."""
+        asset = (self.experiment, *parts) if partition else parts
+        if asset not in self.held:
+            self.held[asset] = self.store.references(asset)
+        if self.held[asset].get(partition) != key:
+            self.held[asset][partition] = key
+            self.pending.setdefault(asset, {})[partition] = key
+
+    def cell_done(self) -> None:
+        """Write down what is pending, now and then."""
+        self.cells += 1
+        if self.cells % AT_ONCE == 0:
+            self.write()
+
+    def write(self) -> None:
+        """Write down what is pending."""
+        pending, self.pending = self.pending, {}
+        for asset, keys in pending.items():
+            self.store.refer(asset, keys)
