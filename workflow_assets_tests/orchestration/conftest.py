@@ -19,8 +19,15 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
 
 
 @pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    """A fresh instance with real storage."""
+def instance() -> Iterator[dg.DagsterInstance]:
+    """A fresh instance in memory: the same queries as on disk, in a tenth of the time."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+@pytest.fixture
+def persistent_instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    """A fresh instance with its storage on disk."""
     home = tmp_path / "home"
     home.mkdir()
     with dg.DagsterInstance.local_temp(str(home), overrides={"telemetry": {"enabled": False}}) as instance:

@@ -20,6 +20,16 @@ def test_nothing_is_stale_after_a_green_run_of_90_or_120_cells(
     assert edited.not_fresh() == {"scaled": {"STALE"}, "total": {"STALE"}, "results": {"STALE"}}
 
 
+def test_nothing_is_stale_after_runs_whose_events_are_on_disk(
+    study: Study, store: FileStore, persistent_instance: dg.DagsterInstance
+) -> None:
+    study.edit("replicates=8", "replicates=2")
+    bench = Bench(study.experiment(), store, persistent_instance)
+    for _ in range(2):
+        assert bench.job().success
+        assert bench.not_fresh() == {}
+
+
 EDITS = {
     "a comment": ('"""Multiply."""', '"""Multiply each value."""  # by k', set()),
     "a step": (
