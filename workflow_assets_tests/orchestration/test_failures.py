@@ -10,6 +10,13 @@ from workflow_assets_tests.orchestration.studies import Bench, Study, checks, fa
 FAILING = ("double 3", "baseline 7", "triple 5")
 
 
+@pytest.fixture
+def study(study: Study) -> Study:
+    """The study with 90 cells."""
+    study.edit("replicates=8", "replicates=30")
+    return study
+
+
 def test_three_failing_cells_of_a_job_leave_the_others_materialised_and_judged(
     bench: Bench, study: Study
 ) -> None:
