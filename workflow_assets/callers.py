@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from workflow_assets.canonical import unwrap_scalar
 from workflow_assets.contexts import Context
@@ -19,8 +17,7 @@ Recorded = list[tuple[str, Any, dict[str, Any]]]
 """What a step recorded in its context: name, value, tags."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where in the grid a call happens: the replicate by key, and by the index or name that steps are given."""
 
     treatment: str
@@ -69,17 +66,17 @@ class Caller:
         for name in self.copied:
             arguments[name] = private_copy(self.settings[name])
         context = self._give(arguments, place) if self.step.given else None
-        guard: AbstractContextManager[None] = nullcontext()
         if self.step.legacy_rng:
-            guard = seeded_globals(place.seed, self.stream)
-        before = self.watch.position()
-        with guard:
+            with seeded_globals(place.seed, self.stream):
+                value = self.function(**arguments)
+        else:
+            before = self.watch.position()
             value = self.function(**arguments)
-        if not self.step.legacy_rng and before is not None and self.watch.position() != before:
-            raise GlobalRandomnessError(
-                f"step {self.slot!r} drew from numpy's global generator, perhaps inside a library that was given no "
-                "seed: take `rng` or `seed` as a parameter and pass it on, or declare @step(legacy_rng=True)"
-            )
+            if before is not None and self.watch.position() != before:
+                raise GlobalRandomnessError(
+                    f"step {self.slot!r} drew from numpy's global generator, perhaps inside a library that was given "
+                    "no seed: take `rng` or `seed` as a parameter and pass it on, or declare @step(legacy_rng=True)"
+                )
         if self.result is not None and (fault := self.result(value)):
             raise ContractError(f"step {self.slot!r} returned a wrong value: {fault}")
         if self.scalar is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workflow_assets.contracts import MetricType
 from workflow_assets.declarations import Declaration
@@ -179,8 +179,7 @@ class Result:
         return "\n".join(lines)
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
+class _Row(NamedTuple):
     """What a table keeps of a cell: far less than its records hold."""
 
     treatment: str

@@ -11,7 +11,7 @@ import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from workflow_assets.callers import Caller, Place, Recorded
 from workflow_assets.contracts import checker
@@ -50,8 +50,7 @@ class Failure:
         return f"step {self.step!r}: {self.kind}: {self.message}"
 
 
-@dataclass(frozen=True, slots=True)
-class CellOutcome:
+class CellOutcome(NamedTuple):
     """What became of one cell: the records of its steps' data, and the failure if there was one.
 
     `computed` names the slots that were computed now; the others were stored, or shared with an earlier cell.
@@ -63,8 +62,8 @@ class CellOutcome:
     records: Mapping[str, Record]
     computed: frozenset[str]
     failure: Failure | None
-    steps: Mapping[str, PlannedStep] = field(repr=False)
-    keys: Mapping[PlannedStep, str] = field(repr=False)
+    steps: Mapping[str, PlannedStep]
+    keys: Mapping[PlannedStep, str]
 
     def key(self, slot: str) -> str:
         """Give the compute key of a slot in this cell, whether or not it was wanted."""
@@ -365,8 +364,7 @@ class _Cell:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Evaluated:
+class _Evaluated(NamedTuple):
     """What a call came to."""
 
     value: Any

@@ -12,26 +12,50 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import numpy as np
+import numpy as np
+from numpy.random.bit_generator import ISpawnableSeedSequence
 
 
-def _words(name: str) -> tuple[int, ...]:
-    state = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-    return tuple(int.from_bytes(state[place : place + 4], "little") for place in range(0, 16, 4))
+def _digest(seed: int, kind: str, name: int | str) -> bytes:
+    text = f"{seed:x} {kind} {name}"
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=32).digest()
+
+
+class StreamSeed(ISpawnableSeedSequence):
+    """The seed of one stream: the words that a bit generator starts from are a hash of seed, replicate and name.
+
+    It stands in for `numpy.random.SeedSequence`, which mixes as well and takes ten times as long (17 µs a stream).
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self.key = key
+        self.spawned = 0
+
+    def generate_state(self, n_words: int, dtype: Any = np.uint32) -> np.ndarray:
+        """Give words for a bit generator, the same ones each time."""
+        kind = np.dtype(dtype).newbyteorder("<")
+        return np.frombuffer(hashlib.shake_256(self.key).digest(n_words * kind.itemsize), dtype=kind).astype(
+            dtype
+        )
+
+    def spawn(self, n_children: int) -> list[StreamSeed]:
+        """Give seeds for streams inside this one, others at each call."""
+        first, self.spawned = self.spawned, self.spawned + n_children
+        return [
+            StreamSeed(hashlib.blake2b(self.key + f" {child}".encode(), digest_size=32).digest())
+            for child in range(first, self.spawned)
+        ]
 
 
 def replicate_seed(seed: int, identity: int | str) -> int:
-    """Give the seed of a replicate, from which all its streams follow; the results table shows it.
+    """Give the seed of a replicate, 63 bits from which all its streams follow; the results table shows it.
 
     An index and a name of the same digits are different replicates.
     """
-    import numpy as np
-
-    spawned = (0, identity) if isinstance(identity, int) else (1, *_words(identity))
-    return int(np.random.SeedSequence(seed, spawn_key=spawned).generate_state(1, np.uint64)[0]) >> 1
+    kind = "index" if isinstance(identity, int) else "unit"
+    return int.from_bytes(_digest(seed, kind, identity)[:8], "little") >> 1
 
 
 def generator(seed: int, stream: str) -> np.random.Generator:
@@ -40,9 +64,8 @@ def generator(seed: int, stream: str) -> np.random.Generator:
     >>> generator(7, "split").random() == generator(7, "split").random()
     True
     """
-    import numpy as np
-
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=_words(stream))))
+    words = StreamSeed(_digest(seed, "stream", stream))
+    return np.random.Generator(np.random.PCG64(words))  # type: ignore[arg-type] # numpy's stubs know one class only
 
 
 def integer(seed: int, stream: str) -> int:
@@ -51,9 +74,7 @@ def integer(seed: int, stream: str) -> int:
     >>> 0 <= integer(7, "split") < 2**32
     True
     """
-    import numpy as np
-
-    return int(np.random.SeedSequence(seed, spawn_key=_words(stream)).generate_state(1)[0])
+    return int.from_bytes(_digest(seed, "integer", stream)[:4], "little")
 
 
 _GLOBAL_GENERATORS = threading.RLock()
@@ -65,8 +86,6 @@ def seeded_globals(seed: int, stream: str) -> Iterator[None]:
 
     One call at a time: the generators are the process's, and a second thread would draw from the first one's stream.
     """
-    import numpy as np
-
     number = integer(seed, stream)
     torch: Any = sys.modules.get("torch")
     with _GLOBAL_GENERATORS:

@@ -1,6 +1,7 @@
 """Runs compute what is missing, once, and keep every cell to itself."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -318,20 +319,14 @@ def test_swapped_source_is_another_data_set(store: Store) -> None:
     assert table["mean"].tolist() == [2.0, 10.0]
 
 
-def test_failing_cell_leaves_the_others_and_is_tried_again(store: Store) -> None:
-    class Luck:
-        def __init__(self) -> None:
-            self.bad = True
-
-        def turn(self) -> None:
-            self.bad = False
-
-    luck = Luck()
+def test_failing_cell_leaves_the_others_and_is_tried_again(store: Store, tmp_path: Path) -> None:
+    bad_luck = tmp_path / "bad luck"
+    bad_luck.touch()
 
     @step
     def fragile(sample: pd.DataFrame, replicate: int) -> float:
         CALLS.append("fragile")
-        if luck.bad and replicate == 1:
+        if bad_luck.exists() and replicate == 1:
             raise ZeroDivisionError("no luck")
         return 1.0
 
@@ -341,7 +336,7 @@ def test_failing_cell_leaves_the_others_and_is_tried_again(store: Store) -> None
     (failure,) = result.failures
     assert failure.kind == "ZeroDivisionError"
     assert "no luck" in failure.traceback
-    luck.turn()
+    bad_luck.unlink()
     counts()
     assert experiment.run(store).failures == ()
     assert counts() == {"fragile": 1}
