@@ -40,7 +40,9 @@ class Metrics(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _unwrap(cls, values: Any) -> Any:
-        return {key: unwrap_scalar(item) for key, item in values.items()} if isinstance(values, dict) else values
+        return (
+            {key: unwrap_scalar(item) for key, item in values.items()} if isinstance(values, dict) else values
+        )
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -119,7 +121,11 @@ class Columns:
     ) -> None:
         self.columns: dict[str, Any] = {**(columns or {}), **named}
         self.exact = exact
-        unknown = [repr(kind) for kind in self.columns.values() if not isinstance(kind, str | None) and kind not in _KINDS]
+        unknown = [
+            repr(kind)
+            for kind in self.columns.values()
+            if not isinstance(kind, str | None) and kind not in _KINDS
+        ]
         if unknown:
             raise TypeError(
                 f"Columns cannot check {', '.join(unknown)}: expected float, int, bool, str, 'datetime', 'category', "
@@ -153,7 +159,8 @@ class Columns:
                 return True
         shared = self.columns.keys() & other.columns.keys()
         return any(
-            None not in (self.columns[name], other.columns[name]) and self.columns[name] != other.columns[name]
+            None not in (self.columns[name], other.columns[name])
+            and self.columns[name] != other.columns[name]
             for name in shared
         )
 
@@ -167,10 +174,10 @@ def _is_kind(dtype: Any, kind: Any) -> bool:
     if kind is str:
         return str(dtype) in {"object", "str", "string"} or dtype.kind in "UT"
     if kind in _KINDS:
-        return dtype.kind in _KINDS[kind]
+        return bool(dtype.kind in _KINDS[kind])
     if kind == "datetime":
         return bool(dtype.kind == "M")
-    return str(dtype) == kind
+    return bool(str(dtype) == kind)
 
 
 Checker = Callable[[Any], "str | None"]
@@ -187,7 +194,7 @@ def read_hints(function: Callable[..., Any], local_names: Mapping[str, Any] | No
     """Read a function's type hints one by one, so that one that cannot be resolved does not hide the others."""
     try:
         return typing.get_type_hints(function, localns=dict(local_names or {}), include_extras=True)
-    except Exception:
+    except Exception:  # noqa: BLE001 - whatever a hint raises, the others can be read
         inner = inspect.unwrap(function)
         names = {**getattr(inner, "__globals__", {}), **(local_names or {})}
         return {name: _resolve(hint, names) for name, hint in getattr(inner, "__annotations__", {}).items()}
@@ -199,8 +206,8 @@ def _resolve(hint: Any, names: dict[str, Any]) -> Any:
     if not isinstance(hint, str):
         return hint
     try:
-        return eval(hint, names)
-    except Exception:
+        return eval(hint, names)  # noqa: S307 - the user's own annotation, as typing.get_type_hints does
+    except Exception:  # noqa: BLE001
         return Unresolved(hint)
 
 
@@ -227,18 +234,22 @@ def describe(annotation: Any) -> str:
 # -- at run time ------------------------------------------------------------------------------------------------------
 
 
-def checker(annotation: Any) -> Checker | None:
+def checker(annotation: Any) -> Checker | None:  # noqa: C901 - one line for each kind of hint
     """Build the function that says what is wrong with a value, or None where nothing can be checked."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return _all_of([checker(arguments[0]), *(mark.fault for mark in arguments[1:] if hasattr(mark, "fault"))])
+        return _all_of(
+            [checker(arguments[0]), *(mark.fault for mark in arguments[1:] if hasattr(mark, "fault"))]
+        )
     if origin in {Union, types.UnionType}:
         return _any_of([checker(member) for member in arguments], annotation)
     if origin is Literal:
-        return lambda value: None if value in arguments else f"expected one of {arguments}, got {excerpt(value)}"
+        return lambda value: (
+            None if value in arguments else f"expected one of {arguments}, got {excerpt(value)}"
+        )
     if isinstance(annotation, NewType):
         return checker(annotation.__supertype__)
-    if isinstance(annotation, TypeVar) or typing.is_typeddict(annotation) and not annotation.__annotations__:
+    if isinstance(annotation, TypeVar):
         return None
     if typing.is_typeddict(annotation):
         return _typed_dict(annotation)
@@ -429,7 +440,8 @@ def compatible(produced: Any, consumed: Any) -> bool:
         if get_origin(one) is Annotated:
             base, *marks = get_args(one)
             others = get_args(two)[1:] if get_origin(two) is Annotated else ()
-            if any(type(mark) is type(other) and mark.excludes(other) for mark in marks for other in others if hasattr(mark, "excludes")):
+            pairs = [(mark, other) for mark in marks for other in others if type(mark) is type(other)]
+            if any(mark.excludes(other) for mark, other in pairs if hasattr(mark, "excludes")):
                 return False
             return compatible(base, two) if one is produced else compatible(two, base)
         if isinstance(one, NewType):
@@ -473,10 +485,12 @@ def _compatible_classes(produced: Any, consumed: Any) -> bool:
         (mine, mine_type), (other, other_type) = _array_parts(inside), _array_parts(wanted)
         if None not in (mine, other) and mine != other:
             return False
-        return mine_type is None or other_type is None or issubclass(mine_type, other_type) or issubclass(other_type, mine_type)
+        if mine_type is None or other_type is None:
+            return True
+        return issubclass(mine_type, other_type) or issubclass(other_type, mine_type)
     if one is tuple and two is tuple and Ellipsis not in (*inside, *wanted) and len(inside) != len(wanted):
         return False
-    pairs = [pair for pair in zip(inside, wanted) if Ellipsis not in pair]
+    pairs = [pair for pair in zip(inside, wanted, strict=False) if Ellipsis not in pair]
     return all(compatible(mine, theirs) for mine, theirs in pairs)
 
 
@@ -502,7 +516,7 @@ def coerce(value: Any, annotation: Any, place: str) -> Any:
         return value
     try:
         adapter = _adapter(annotation)
-    except Exception:
+    except Exception:  # noqa: BLE001 - pydantic has no schema for it; our own check is left
         look = checker(annotation)
         fault = look(value) if look is not None else None
         if fault:
@@ -512,13 +526,18 @@ def coerce(value: Any, annotation: Any, place: str) -> Any:
         return adapter.validate_python(value)
     except ValidationError as error:
         faults = "; ".join(
-            f"{'.'.join(map(str, (*fault['loc'], '')))} {fault['msg'].lower()}".strip() for fault in error.errors()[:3]
+            f"{'.'.join(map(str, (*fault['loc'], '')))} {fault['msg'].lower()}".strip()
+            for fault in error.errors()[:3]
         )
-        raise ContractError(f"{place} = {excerpt(value)}: expected {describe(annotation)} ({faults})") from None
+        raise ContractError(
+            f"{place} = {excerpt(value)}: expected {describe(annotation)} ({faults})"
+        ) from None
 
 
 @functools.lru_cache(maxsize=1024)
 def _adapter(annotation: Any) -> TypeAdapter[Any]:
-    if isinstance(annotation, type) and (issubclass(annotation, BaseModel) or dataclasses.is_dataclass(annotation)):
+    if isinstance(annotation, type) and (
+        issubclass(annotation, BaseModel) or dataclasses.is_dataclass(annotation)
+    ):
         return TypeAdapter(annotation)  # which brings its own configuration
-    return TypeAdapter(annotation, config=ConfigDict(strict=True, arbitrary_types_allowed=True, ser_json_inf_nan="constants"))
+    return TypeAdapter(annotation, config=ConfigDict(strict=True, arbitrary_types_allowed=True))

@@ -83,7 +83,9 @@ class Declaration:
 
     def __setattr__(self, name: str, value: Any) -> None:
         if getattr(self, "_frozen", False) and name in _FIELDS:
-            raise AttributeError(f"experiment {self.name!r} is declared: {name} cannot be changed; declare another")
+            raise AttributeError(
+                f"experiment {self.name!r} is declared: {name} cannot be changed; declare another"
+            )
         super().__setattr__(name, value)
 
     def __repr__(self) -> str:
@@ -109,7 +111,9 @@ class Declaration:
     def sources(self) -> dict[str, Source[Any]]:
         """Every source that some treatment reads, by its own name."""
         return {
-            source.name: source for workflow in self.workflows.values() for source in workflow.sources.values()
+            source.name: source
+            for workflow in self.workflows.values()
+            for source in workflow.sources.values()
         }
 
     @cached_property
@@ -123,7 +127,9 @@ class Declaration:
     @cached_property
     def asset_slots(self) -> tuple[str, ...]:
         """The slots that are assets: those that some treatment stores."""
-        stored = {node.slot for workflow in self.workflows.values() for node in workflow if not node.step.transient}
+        stored = {
+            node.slot for workflow in self.workflows.values() for node in workflow if not node.step.transient
+        }
         return tuple(slot for slot in self.slots if slot in stored)
 
     def dependencies(self, slot: str) -> tuple[str, ...]:
@@ -143,7 +149,9 @@ class Declaration:
 
     def fingerprints(self) -> dict[int, Fingerprint]:
         """Take the fingerprint of every step and source as its code is now, by the object's id."""
-        members: dict[int, Step[..., Any] | Source[Any]] = {id(step): step for step in _all_steps(self.workflows)}
+        members: dict[int, Step[..., Any] | Source[Any]] = {
+            id(step): step for step in _all_steps(self.workflows)
+        }
         for workflow in self.workflows.values():
             members.update({id(source): source for source in workflow.sources.values()})
         return {
@@ -154,13 +162,23 @@ class Declaration:
     def version(self) -> str:
         """Give a digest of all that the results depend on, the data themselves excepted."""
         prints = self.fingerprints()
-        parts = [self.name, str(self.seed), ",".join(self.replicates.keys), repr(self.replicates.test_fraction)]
+        parts = [
+            self.name,
+            str(self.seed),
+            ",".join(self.replicates.keys),
+            repr(self.replicates.test_fraction),
+        ]
         for treatment, workflow in self.workflows.items():
             parts.append(treatment)
             for name, source in workflow.sources.items():
                 parts += [name, prints[id(source)].digest, str(source.version)]
             for node in workflow:
-                parts += [node.slot, prints[id(node.step)].digest, node.step.stream or "", str(node.step.legacy_rng)]
+                parts += [
+                    node.slot,
+                    prints[id(node.step)].digest,
+                    node.step.stream or "",
+                    str(node.step.legacy_rng),
+                ]
                 parts += [f"{name}={form}" for name, form in sorted(node.forms.items())]
                 parts += [f"{name}<{provider}" for name, provider in sorted(node.inputs.items())]
         parts += [repr(hypothesis) for hypothesis in self.hypotheses]
@@ -168,7 +186,18 @@ class Declaration:
 
 
 _FIELDS = frozenset(
-    "name seed description owners tags replicates treatments workflows hypotheses workflow".split()
+    [
+        "name",
+        "seed",
+        "description",
+        "owners",
+        "tags",
+        "replicates",
+        "treatments",
+        "workflows",
+        "hypotheses",
+        "workflow",
+    ]
 )
 
 
@@ -183,7 +212,9 @@ def _read_replicates(value: Any, faults: list[str]) -> Replicates:
 def _read_treatments(value: Any, faults: list[str]) -> dict[str, Treatment]:
     treatments = {BASELINE: Treatment()}
     if not isinstance(value, Mapping | None):
-        faults.append(f"treatments is a {type(value).__qualname__}: expected a mapping from names to treatments")
+        faults.append(
+            f"treatments is a {type(value).__qualname__}: expected a mapping from names to treatments"
+        )
         return treatments
     for name, change in (value or {}).items():
         if fault := partition_fault(name):
@@ -201,7 +232,9 @@ def _read_treatments(value: Any, faults: list[str]) -> dict[str, Treatment]:
             faults.extend(f"treatment {name!r}: {fault}" for fault in error.faults)
             continue
         if name == BASELINE and treatment.changes:
-            faults.append("treatment 'baseline' is the workflow without any change; give this one another name")
+            faults.append(
+                "treatment 'baseline' is the workflow without any change; give this one another name"
+            )
         treatments[name] = treatment
     return treatments
 
@@ -260,15 +293,17 @@ def _wire_all(
             "one lineage"
         )
     swaps: dict[str, Source[Any]] = {}
-    for workflow in workflows.values():
-        for source in workflow.sources.values():
-            if swaps.setdefault(source.name, source) is not source:
-                faults.append(f"two different sources are called {source.name!r}: give one of them another name")
+    faults.extend(
+        f"two different sources are called {source.name!r}: give one of them another name"
+        for workflow in workflows.values()
+        for source in workflow.sources.values()
+        if swaps.setdefault(source.name, source) is not source
+    )
     return workflows
 
 
 def _read_hypotheses(
-    hypotheses: Sequence[Hypothesis],
+    hypotheses: Sequence[Any],
     treatments: Mapping[str, Treatment],
     workflows: Mapping[str, Workflow],
     faults: list[str],
@@ -291,14 +326,20 @@ def _read_hypotheses(
                 continue  # its own faults are told
             metrics = workflows[arm].metrics()
             if one.metric not in metrics:
-                where = f" under {arm!r}" if any(one.metric in other.metrics() for other in workflows.values()) else ""
+                where = (
+                    f" under {arm!r}"
+                    if any(one.metric in other.metrics() for other in workflows.values())
+                    else ""
+                )
                 faults.append(
                     f"hypothesis {one.name!r} is about {one.metric!r}, which no step declares{where}: "
                     f"{did_you_mean(one.metric, metrics)}"
                 )
                 break
             if metrics[one.metric] is str:
-                faults.append(f"hypothesis {one.name!r} is about {one.metric!r}, which is text: nothing to compare")
+                faults.append(
+                    f"hypothesis {one.name!r} is about {one.metric!r}, which is text: nothing to compare"
+                )
                 break
     return tuple(one for one in hypotheses if isinstance(one, Hypothesis))
 
@@ -312,7 +353,7 @@ def _randomness_faults(step: Step[..., Any]) -> list[str]:
     if not uses:
         return []
     plain = [re.sub(r"[^\w.' ]", "", use) for use in uses]
+    cure = "take `rng` or `seed` as a parameter, or declare @step(legacy_rng=True)"
     return [
-        f"step {step.name!r} draws from {listing(plain)}, whose numbers depend on everything that ran before: take "
-        "`rng` or `seed` as a parameter, or declare @step(legacy_rng=True)"
+        f"step {step.name!r} draws from {listing(plain)}, whose numbers depend on all that ran before: {cure}"
     ]

@@ -122,7 +122,7 @@ def excerpt(value: object, limit: int = 80) -> str:
     """
     try:
         text = repr(value)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a value whose repr fails is still shown
         text = f"<{type(value).__qualname__} whose repr raised {type(error).__name__}>"
     text = " ".join(text.split())
     return text if len(text) <= limit else f"{text[: limit - 3]}..."

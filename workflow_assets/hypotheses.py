@@ -61,7 +61,9 @@ class Hypothesis:
         if self.name in RESERVED:
             faults.append(f"{self.name!r} is the name of a built-in check; choose another")
         if self.alternative not in ALTERNATIVES:
-            faults.append(f"alternative = {self.alternative!r}: {did_you_mean(str(self.alternative), ALTERNATIVES)}")
+            faults.append(
+                f"alternative = {self.alternative!r}: {did_you_mean(str(self.alternative), ALTERNATIVES)}"
+            )
         if not _is_number(self.margin) or not math.isfinite(self.margin):
             faults.append(f"margin = {excerpt(self.margin)}: expected a finite number")
         elif self.alternative == "two-sided" and self.margin < 0:

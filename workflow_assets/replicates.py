@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -43,7 +44,9 @@ class Replicates:
         if self.test_fraction is not None and not (
             isinstance(self.test_fraction, float) and 0.0 < self.test_fraction < 1.0
         ):
-            faults.append(f"test_fraction = {excerpt(self.test_fraction)}: expected a fraction between 0 and 1")
+            faults.append(
+                f"test_fraction = {excerpt(self.test_fraction)}: expected a fraction between 0 and 1"
+            )
         if faults:
             raise DeclarationError("replicates", faults)
 
@@ -56,14 +59,13 @@ class Replicates:
         if isinstance(value, Replicates):
             return value
         if isinstance(value, int | float | str) or not isinstance(value, Iterable):
-            return cls(value)  # which says what is wrong with all but a whole number
+            return cls(value)  # type: ignore[arg-type] # which says what is wrong with all but a whole number
         units = list(value)
         faults = []
         if not units:
             faults.append("replicates is empty: name at least one unit, or give a number")
-        for unit in dict.fromkeys(map(repr, units)):
-            if sum(repr(other) == unit for other in units) > 1:
-                faults.append(f"unit {unit} is named more than once")
+        counts = Counter(map(repr, units))
+        faults.extend(f"unit {unit} is named more than once" for unit, count in counts.items() if count > 1)
         faults.extend(f"unit {excerpt(unit)} {fault}" for unit in units if (fault := partition_fault(unit)))
         if faults:
             raise DeclarationError("replicates", faults)

@@ -40,14 +40,17 @@ class Source(Generic[R]):
         else:
             parameters = list(inspect.signature(self.function).parameters)
             if parameters:
-                faults.append(f"its loader takes {', '.join(parameters)}; a source takes nothing: make it a step")
+                faults.append(
+                    f"its loader takes {', '.join(parameters)}; a source takes nothing: make it a step"
+                )
             if inspect.isgeneratorfunction(self.function) or inspect.iscoroutinefunction(self.function):
                 faults.append("its loader returns one value, it neither yields nor awaits")
         if fault := identifier_fault(self.name):
             faults.append(f"its name {fault}")
         if faults:
             raise DeclarationError(f"source {self.name!r}", faults)
-        object.__setattr__(self, "returns", read_hints(self.function, self.scope).get("return", inspect.Parameter.empty))
+        hints = read_hints(self.function, self.scope)
+        object.__setattr__(self, "returns", hints.get("return", inspect.Parameter.empty))
         object.__setattr__(self, "__doc__", self.function.__doc__)
         object.__setattr__(self, "__name__", self.name)
         object.__setattr__(self, "__module__", self.function.__module__)
@@ -55,9 +58,11 @@ class Source(Generic[R]):
 
     @property
     def __wrapped__(self) -> Callable[[], R]:
+        """The loader."""
         return self.function
 
     def __call__(self) -> R:
+        """Load the data."""
         return self.function()
 
     @property

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
-from workflow_assets.canonical import qualified_name
 from workflow_assets.contracts import Metrics, MetricType, metric_type, read_hints
 from workflow_assets.errors import DeclarationError, UnknownNameError, did_you_mean
+from workflow_assets.modules import qualified_name
 from workflow_assets.names import identifier_fault
 
 P = ParamSpec("P")
@@ -60,9 +60,7 @@ class Step(Generic[P, R]):
             raise DeclarationError(f"step {self.name!r}", faults)
         hints = read_hints(self.function, self.scope)
         parameters = {
-            parameter.name: Parameter(
-                parameter.name, hints.get(parameter.name, REQUIRED), parameter.default
-            )
+            parameter.name: Parameter(parameter.name, hints.get(parameter.name, REQUIRED), parameter.default)
             for parameter in inspect.signature(self.function).parameters.values()
         }
         self._set("given", frozenset(parameters) & frozenset(GIVEN))
@@ -89,9 +87,11 @@ class Step(Generic[P, R]):
 
     @property
     def __wrapped__(self) -> Callable[P, R]:
+        """The function."""
         return self.function
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function."""
         return self.function(*args, **kwargs)
 
     @property
@@ -110,7 +110,9 @@ class Step(Generic[P, R]):
 
     def metric_names(self) -> dict[str, MetricType]:
         """Give the declared metrics by their full names, such as ``score.accuracy``."""
-        return {f"{self.name}.{metric}" if metric else self.name: kind for metric, kind in self.metrics.items()}
+        return {
+            f"{self.name}.{metric}" if metric else self.name: kind for metric, kind in self.metrics.items()
+        }
 
     def __reduce__(self) -> tuple[Any, ...]:
         if _find(self.function.__module__, self.function.__qualname__) is self.function:
@@ -208,7 +210,9 @@ def step(
 
     def decorate(function: Callable[..., Any]) -> Step[..., Any]:
         if isinstance(function, Step):
-            raise DeclarationError(f"step {function.name!r}", ["it is a step already; use .named() for another slot"])
+            raise DeclarationError(
+                f"step {function.name!r}", ["it is a step already; use .named() for another slot"]
+            )
         own = getattr(function, "__name__", type(function).__qualname__)
         return Step(
             function,
@@ -228,7 +232,7 @@ def step(
     return decorate if function is None else decorate(function)
 
 
-def _function_faults(one: Step[..., Any]) -> Iterator[str] | list[str]:
+def _function_faults(one: Step[..., Any]) -> list[str]:
     function = one.function
     if not isinstance(function, types.FunctionType):
         return [f"a step is a plain function, not a {type(function).__qualname__}; write `def` around it"]
@@ -244,7 +248,9 @@ def _function_faults(one: Step[..., Any]) -> Iterator[str] | list[str]:
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}:
             stars = "*" if parameter.kind is parameter.VAR_POSITIONAL else "**"
-            faults.append(f"{stars}{parameter.name} takes any number of arguments; name each, so that it can be wired")
+            faults.append(
+                f"{stars}{parameter.name} takes any number of arguments; name each, so that it can be wired"
+            )
         elif parameter.kind is parameter.POSITIONAL_ONLY:
             faults.append(f"parameter {parameter.name!r} is positional-only; arguments are passed by name")
         elif parameter.name in GIVEN and parameter.default is not REQUIRED:
@@ -296,14 +302,16 @@ class Registry:
         slug = str(getattr(member, "slug", ""))
         function = getattr(member, "__wrapped__", None)
         if not slug or function is None:
-            raise DeclarationError("registry", [f"a {type(member).__qualname__} is neither a step nor a source"])
+            raise DeclarationError(
+                "registry", [f"a {type(member).__qualname__} is neither a step nor a source"]
+            )
         present = self._members.get(slug)
-        if present is not None and qualified_name(present.__wrapped__) != qualified_name(function):
+        holder = None if present is None else qualified_name(present.__wrapped__)
+        if holder is not None and holder != qualified_name(function):
             raise DeclarationError(
                 "registry",
                 [
-                    f"slug {slug!r} of {qualified_name(function)} is taken by {qualified_name(present.__wrapped__)}; "
-                    "give one of them another: @step(slug=...)"
+                    f"slug {slug!r} of {qualified_name(function)} is {holder}'s; give one another: @step(slug=...)"
                 ],
             )
         self._members[slug] = member
@@ -311,7 +319,9 @@ class Registry:
 
     def __getitem__(self, slug: str) -> Any:
         if slug not in self._members:
-            raise UnknownNameError(f"no step or source has the slug {slug!r}: {did_you_mean(slug, self._members)}")
+            raise UnknownNameError(
+                f"no step or source has the slug {slug!r}: {did_you_mean(slug, self._members)}"
+            )
         return self._members[slug]
 
     def __iter__(self) -> Iterator[str]:
@@ -323,6 +333,9 @@ class Registry:
 
 def private_copy(value: Any) -> Any:
     """Give a value that nobody else holds, so that changing it in place is nobody's surprise."""
-    if isinstance(value, str | bytes | int | float | complex | bool | types.FunctionType | type) or value is None:
+    if (
+        isinstance(value, str | bytes | int | float | complex | bool | types.FunctionType | type)
+        or value is None
+    ):
         return value
     return copy.deepcopy(value)

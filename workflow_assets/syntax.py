@@ -7,72 +7,185 @@ only when the code does.
 from __future__ import annotations
 
 import ast
-import dis
-import functools
+import importlib.util
 import linecache
 import os
 import sys
 import types
-from collections.abc import Iterator
-from dataclasses import dataclass
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from workflow_assets.bytecodes import bytecode, nested_codes
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef
 
+# -- files ------------------------------------------------------------------------------------------------------------
 
-@dataclass(frozen=True)
+VERSIONS_KEPT = 4
+"""How many versions of one file are remembered: a long-lived process runs code that was edited since."""
+
+
+@dataclass(frozen=True, eq=False)
 class SourceFile:
     """One file (or notebook cell) of source: its text, its tree, and where its definitions begin."""
 
+    filename: str
     text: str
     tree: ast.Module
-    definitions: dict[int, list[Definition]]
-    codes: dict[tuple[int, str], list[types.CodeType]]
+    memory: dict[Any, Any] = field(default_factory=dict, repr=False)
+    """What was found out about its definitions; it lives as long as the text does."""
+
+    @cached_property
+    def definitions(self) -> dict[int, list[Definition]]:
+        """The definitions by their first line, that of the first decorator included."""
+        found: dict[int, list[Definition]] = {}
+        for node in ast.walk(self.tree):
+            if isinstance(node, Definition):
+                decorators = getattr(node, "decorator_list", [])
+                first = min([node.lineno, *(decorator.lineno for decorator in decorators)])
+                found.setdefault(first, []).append(node)
+        return found
+
+    @cached_property
+    def classes(self) -> dict[str, list[ast.ClassDef]]:
+        """The classes by qualified name, in their order."""
+        found: dict[str, list[ast.ClassDef]] = {}
+        for name, node in _classes(self.tree, ""):
+            found.setdefault(name, []).append(node)
+        return found
+
+    @cached_property
+    def bindings(self) -> dict[str, list[ast.stmt]]:
+        """The statements of the module itself that give a name its value, in their order."""
+        found: dict[str, list[ast.stmt]] = {}
+        for statement in statements(self.tree):
+            for name in bound_names(statement):
+                found.setdefault(name, []).append(statement)
+        return found
+
+    def codes(self, flags: int) -> dict[tuple[int, str], list[types.CodeType]]:
+        """Compile the text under the given ``from __future__`` flags; the code objects by first line and name."""
+        key = ("codes", flags)
+        if key not in self.memory:
+            found: dict[tuple[int, str], list[types.CodeType]] = {}
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # told when it was imported
+                try:
+                    compiled = compile(
+                        self.text,
+                        self.filename,
+                        "exec",
+                        flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT,
+                        dont_inherit=True,
+                    )
+                except (SyntaxError, ValueError):
+                    compiled = compile("", self.filename, "exec")
+            for code in nested_codes(compiled):
+                found.setdefault((code.co_firstlineno, code.co_name), []).append(code)
+            self.memory[key] = found
+        return self.memory[key]  # type: ignore[no-any-return]
 
 
-def source_file(filename: str) -> SourceFile | None:
-    """Read and parse the file that code was compiled from; None where there is no source (``python -c``)."""
+_files: dict[str, tuple[tuple[int, int], SourceFile | None]] = {}
+_versions: dict[str, dict[str, SourceFile]] = {}
+
+
+def source_file(filename: str, names: Mapping[str, Any] | None = None) -> SourceFile | None:
+    """Read and parse the file that code was compiled from; None where there is no source (``python -c``).
+
+    `names` are the globals of the module, whose loader may know the source of what is not a file.
+    """
     try:
-        stat = os.stat(filename)
+        stat = os.stat(filename)  # noqa: PTH116 - asked at every reading, and ten times as fast as a path
     except (OSError, ValueError):
-        text = "".join(linecache.getlines(filename))  # a notebook cell
-        return _parse(text, filename) if text else None
-    return _read(filename, stat.st_mtime_ns, stat.st_size)
+        text = "".join(
+            linecache.getlines(filename, names if isinstance(names, dict) else None)
+        )  # a notebook cell
+        return _parsed(filename, text) if text else None
+    mark = (stat.st_mtime_ns, stat.st_size)
+    known = _files.get(filename)
+    if known is None or known[0] != mark:
+        try:
+            text = importlib.util.decode_source(Path(filename).read_bytes())
+        except (OSError, SyntaxError, UnicodeDecodeError):
+            known = (mark, None)
+        else:
+            known = (mark, _parsed(filename, text))
+        _files[filename] = known
+    return known[1]
 
 
-@functools.lru_cache(maxsize=512)
-def _read(filename: str, _modified: int, _size: int) -> SourceFile | None:
-    try:
-        with open(filename, "rb") as file:
-            text = file.read().decode("utf-8")
-    except (OSError, UnicodeDecodeError):
-        return None
-    return _parse(text, filename)
+def _parsed(filename: str, text: str) -> SourceFile | None:
+    versions = _versions.setdefault(filename, {})
+    if text not in versions:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                tree = ast.parse(text)
+            except (SyntaxError, ValueError, RecursionError):
+                return None  # a notebook cell with magics
+        versions[text] = SourceFile(filename, text, tree)
+        while len(versions) > VERSIONS_KEPT:
+            del versions[next(iter(versions))]
+    return versions[text]
 
 
-@functools.lru_cache(maxsize=512)
-def _parse(text: str, filename: str) -> SourceFile | None:
-    try:
-        tree = ast.parse(text)
-        compiled = compile(text, filename, "exec", dont_inherit=True)
-    except (SyntaxError, ValueError):
-        return None  # a notebook cell with magics
-    definitions: dict[int, list[Definition]] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, Definition):
-            decorators = getattr(node, "decorator_list", [])
-            first = min([node.lineno, *(decorator.lineno for decorator in decorators)])
-            definitions.setdefault(first, []).append(node)
-    codes: dict[tuple[int, str], list[types.CodeType]] = {}
-    for code in nested_codes(compiled):
-        codes.setdefault((code.co_firstlineno, code.co_name), []).append(code)
-    return SourceFile(text, tree, definitions, codes)
+def known_versions(filename: str, names: Mapping[str, Any] | None = None) -> Iterator[SourceFile]:
+    """Give the source of a file as it is now, then as it was seen before in this process, newest first."""
+    current = source_file(filename, names)
+    if current is not None:
+        yield current
+    yield from [one for one in reversed(_versions.get(filename, {}).values()) if one is not current]
 
 
-def function_node(code: types.CodeType) -> Definition | None:
-    """Find the definition that a code object was compiled from."""
-    source = source_file(code.co_filename)
-    if source is None:
-        return None
+def module_sources(names: Mapping[str, Any]) -> list[SourceFile]:
+    """Give the source of a module, by its globals; that of a notebook is its cells, newest first."""
+    filename = names.get("__file__")
+    if isinstance(filename, str):
+        source = source_file(filename, names)
+        return [] if source is None else [source]
+    if names.get("__name__") != "__main__":
+        return []
+    cells = [name for name, entry in linecache.cache.items() if len(entry) == 4 and entry[1] is None]
+    return [source for name in reversed(cells) if (source := source_file(name)) is not None]
+
+
+# -- definitions ------------------------------------------------------------------------------------------------------
+
+
+def find_function(code: types.CodeType, names: Mapping[str, Any]) -> tuple[SourceFile, Definition] | None:
+    """Find the definition that a code object was compiled from, if its source is still known.
+
+    It is not when a file was edited after its import and before its first reading, when an import hook rewrote the
+    tree, or when there was no source to begin with. pytest's own rewriting of assertions is seen through.
+    """
+    rewritten = "@pytest_ar" in names
+    for source in known_versions(code.co_filename, names):
+        candidates = source.codes(code.co_flags & _FUTURES).get((code.co_firstlineno, code.co_name), [])
+        same = [one for one in candidates if one == code] or [
+            one for one in candidates if bytecode(one) == bytecode(code)
+        ]
+        for candidate in same:
+            node = _definition(source, candidate)
+            if node is not None:
+                return source, node
+        if rewritten:
+            node = _definition(source, code)
+            if node is not None and any(isinstance(child, ast.Assert) for child in ast.walk(node)):
+                return source, node
+    return None
+
+
+_FUTURES = 0
+for _name in ("annotations", "barry_as_FLUFL"):
+    _FUTURES |= int(getattr(__import__("__future__"), _name).compiler_flag)
+
+
+def _definition(source: SourceFile, code: types.CodeType) -> Definition | None:
     name = code.co_name
     candidates = [
         node
@@ -81,55 +194,77 @@ def function_node(code: types.CodeType) -> Definition | None:
     ]
     if len(candidates) < 2:
         return candidates[0] if candidates else None
-    # Several lambdas on one line: the smallest that encloses every instruction's position.
-    positions = [
-        (line, column) for line, _, column, _ in code.co_positions() if line is not None and column is not None
-    ][1:]
-    enclosing = [
-        node
-        for node in candidates
-        if all(
-            (node.lineno, node.col_offset) <= place <= (node.end_lineno or 0, node.end_col_offset or 0)
-            for place in positions
-        )
+    # Several lambdas on one line: the smallest whose body holds every instruction, with the same parameters.
+    ranges = [
+        (line, column, last, end)
+        for line, last, column, end in code.co_positions()
+        if None not in (line, last, column, end) and (line, column) != (line, end)
     ]
-    return min(enclosing, key=_extent, default=None)
+    fitting = [node for node in candidates if _parameters(node) == _varnames(code)]
+    holding = [
+        node
+        for node in fitting
+        if isinstance(node, ast.Lambda)
+        and all(_start(node.body) <= place[:2] and place[2:] <= _end(node.body) for place in ranges)
+    ]
+    return min(holding, key=_extent, default=None)
+
+
+def _start(node: ast.expr) -> tuple[Any, ...]:
+    return node.lineno, node.col_offset
+
+
+def _end(node: ast.expr) -> tuple[Any, ...]:
+    return node.end_lineno, node.end_col_offset
 
 
 def _extent(node: Definition) -> tuple[int, int]:
     return (node.end_lineno or 0) - node.lineno, (node.end_col_offset or 0) - node.col_offset
 
 
-def class_node(cls: type) -> ast.ClassDef | None:
+def _parameters(node: Definition) -> tuple[str, ...]:
+    assert isinstance(node, ast.Lambda | ast.FunctionDef | ast.AsyncFunctionDef)
+    given = node.args
+    starred = [one for one in (given.vararg, given.kwarg) if one is not None]
+    return tuple(one.arg for one in (*given.posonlyargs, *given.args, *given.kwonlyargs, *starred))
+
+
+def _varnames(code: types.CodeType) -> tuple[str, ...]:
+    starred = bool(code.co_flags & 0x04) + bool(code.co_flags & 0x08)  # *args, **kwargs
+    return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + starred]
+
+
+def find_class(cls: type) -> tuple[SourceFile, ast.ClassDef] | None:
     """Find the definition of a class in the source of its module."""
-    for filename in _filenames(cls):
-        source = source_file(filename)
-        if source is None:
-            continue
-        nodes = [node for node in _classes(source.tree, "") if node[0] == cls.__qualname__]
-        if len(nodes) == 1:
-            return nodes[0][1]
-        lines = {value.__code__.co_firstlineno for value in vars(cls).values() if hasattr(value, "__code__")}
-        for _, node in nodes:
-            if any(node.lineno <= line <= (node.end_lineno or 0) for line in lines):
-                return node
+    for source in _class_sources(cls):
+        nodes = source.classes.get(cls.__qualname__, [])
+        if len(nodes) > 1:  # under `if` and `else`: the one that holds the methods
+            lines = {
+                value.__code__.co_firstlineno for value in vars(cls).values() if hasattr(value, "__code__")
+            }
+            lines.add(vars(cls).get("__firstlineno__", 0))  # from Python 3.13 on
+            holding = [
+                node for node in nodes if any(node.lineno <= line <= (node.end_lineno or 0) for line in lines)
+            ]
+            nodes = holding or nodes
         if nodes:
-            return nodes[-1][1]  # the last definition of a name is the one that stands
+            return source, nodes[-1]  # the last definition of a name is the one that stands
     return None
 
 
-def _filenames(cls: type) -> Iterator[str]:
+def _class_sources(cls: type) -> Iterator[SourceFile]:
     for value in vars(cls).values():
         function = getattr(value, "__func__", getattr(value, "fget", value))
         code = getattr(function, "__code__", None)
-        if code is not None and not code.co_filename.startswith("<string"):
-            yield code.co_filename
+        if isinstance(code, types.CodeType) and getattr(function, "__qualname__", "").startswith(
+            cls.__qualname__
+        ):
+            found = find_function(code, function.__globals__)
+            if found is not None:
+                yield found[0]
     module = sys.modules.get(cls.__module__)
-    if getattr(module, "__file__", None):
-        yield str(module.__file__)  # type: ignore[union-attr]
-    elif cls.__module__ == "__main__":
-        # The cells of a notebook, newest first.
-        yield from [name for name in reversed(list(linecache.cache)) if "ipython" in name or "ipykernel" in name]
+    if module is not None:
+        yield from module_sources(vars(module))
 
 
 def _classes(node: ast.AST, prefix: str) -> Iterator[tuple[str, ast.ClassDef]]:
@@ -143,18 +278,40 @@ def _classes(node: ast.AST, prefix: str) -> Iterator[tuple[str, ast.ClassDef]]:
             yield from _classes(child, prefix)
 
 
+def statements(node: ast.AST) -> Iterator[ast.stmt]:
+    """Give the statements that a module executes, those inside its ``if``, ``try`` and ``with`` included."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt):
+            yield child
+        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.expr):
+            yield from statements(child)
+
+
+def bound_names(statement: ast.stmt) -> set[str]:
+    """Give the names to which a statement of a module or class gives a value."""
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        return {alias.asname or alias.name.partition(".")[0] for alias in statement.names}
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return {statement.name}
+    if not isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign | ast.Expr):
+        return set()
+    stored = (node for node in ast.walk(statement) if isinstance(node, ast.Name))
+    return {node.id for node in stored if isinstance(node.ctx, ast.Store)}
+
+
+# -- the canonical form -----------------------------------------------------------------------------------------------
+
+
 def canonical_syntax(node: ast.AST, *, drop_decorators: bool = False, drop_defaults: bool = False) -> str:
     """Write a syntax tree without positions, comments, docstrings and what differs between Python versions.
 
-    >>> one = ast.parse("def f(x):\\n    'Doubles.'\\n    return x * 2  # twice")
-    >>> two = ast.parse("def f( x ):\\n  return (x*2)")
+    >>> one, two = ast.parse("def f(x): return x * 2  # twice"), ast.parse("def f( x ): return (x*2)")
     >>> canonical_syntax(one) == canonical_syntax(two)
     True
     """
-    skip: set[str] = set()
+    fields = list(ast.iter_fields(node))
     if drop_decorators:
-        skip.add("decorator_list")
-    fields = [(name, value) for name, value in ast.iter_fields(node) if name not in skip]
+        fields = [(name, value) for name, value in fields if name != "decorator_list"]
     if drop_defaults:
         fields = [
             (name, _without_defaults(value) if isinstance(value, ast.arguments) else value)
@@ -184,114 +341,56 @@ def _write(value: object) -> str:
         return _write_node(value, list(ast.iter_fields(value)))
     if isinstance(value, list):
         return f"[{' '.join(map(_write, value))}]"
+    if type(value) is int:
+        return f"{value:#x}"  # `repr` refuses numbers of many digits
     return repr(value)
 
 
 def _write_node(node: ast.AST, fields: list[tuple[str, object]]) -> str:
     parts = [type(node).__name__]
     for name, value in fields:
-        if name in _IGNORED_FIELDS or value is None or value == []:
-            continue
-        if name == "body" and isinstance(node, _DOCUMENTED) and isinstance(value, list):
-            value = _without_docstring(value)
-        if name == "format_spec" and isinstance(value, ast.JoinedStr) and not value.values:
-            continue  # f"{x:}": an empty specification is none at all on some versions
-        parts.append(f"{name}={_write(value)}")
+        if isinstance(node, ast.Constant) and name == "value":
+            parts.append(f"value={_write(value)}")
+        elif name not in _IGNORED_FIELDS:
+            plain = _plain(node, name, value)
+            written = "" if plain is None or plain == [] else _write(plain)
+            if written and (name != "format_spec" or written != _NO_SPECIFICATION):
+                parts.append(f"{name}={written}")
     return f"({' '.join(parts)})"
+
+
+_NO_SPECIFICATION = "(JoinedStr)"
+"""Of ``f"{x:}"``, which on some versions is none at all."""
+
+
+def _plain(node: ast.AST, name: str, value: Any) -> Any:
+    if name == "body" and isinstance(node, _DOCUMENTED):
+        return _without_docstring(value)
+    if name == "values" and isinstance(node, ast.JoinedStr):
+        return _joined(value)
+    return value
+
+
+def _joined(values: list[ast.expr]) -> list[ast.expr]:
+    """Join neighbouring pieces of text in an f-string, which Python versions cut in different places."""
+    joined: list[ast.expr] = []
+    for value in values:
+        last = joined[-1] if joined else None
+        if isinstance(value, ast.Constant) and value.value == "":
+            continue
+        if isinstance(value, ast.Constant) and isinstance(last, ast.Constant):
+            joined[-1] = ast.Constant(str(last.value) + str(value.value))
+        else:
+            joined.append(value)
+    return joined
 
 
 def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
     first = body[0] if body else None
-    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+    if (
+        isinstance(first, ast.Expr)
+        and isinstance(first.value, ast.Constant)
+        and isinstance(first.value.value, str)
+    ):
         return body[1:] or [ast.Pass()]
     return body
-
-
-def nested_codes(code: types.CodeType) -> Iterator[types.CodeType]:
-    """Give a code object and all that are defined inside it."""
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from nested_codes(constant)
-
-
-def global_names(code: types.CodeType) -> tuple[set[str], set[str]]:
-    """Give the global names that code reads, and those that it assigns or deletes.
-
-    Read from the instructions, which know (as the tree does not) which names are local to what.
-    """
-    read: set[str] = set()
-    written: set[str] = set()
-    for nested in nested_codes(code):
-        for instruction in dis.get_instructions(nested):
-            if instruction.opname in {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"}:
-                read.add(str(instruction.argval))
-            elif instruction.opname in {"STORE_GLOBAL", "DELETE_GLOBAL"}:
-                written.add(str(instruction.argval))
-    return {name for name in read if name.isidentifier()}, written
-
-
-def bytecode(code: types.CodeType) -> str:
-    """Write what a code object does, for code that has no source: right, but for one Python version only."""
-    constants = [_constant(constant) for constant in code.co_consts]
-    return repr((code.co_code.hex(), constants, code.co_names, code.co_varnames, code.co_freevars))
-
-
-def _constant(value: object) -> str:
-    if isinstance(value, types.CodeType):
-        return bytecode(value)
-    if isinstance(value, frozenset):
-        return repr(sorted(map(repr, value)))  # its order differs between processes
-    return repr(value)
-
-
-def matches_source(code: types.CodeType) -> bool:
-    """Tell whether the source on disk is still what this code was compiled from.
-
-    It is not when a file was edited after its import, or when an import hook rewrote the tree.
-    """
-    source = source_file(code.co_filename)
-    if source is None:
-        return False
-    candidates = source.codes.get((code.co_firstlineno, code.co_name), [])
-    ours = bytecode(code)
-    return any(bytecode(candidate) == ours for candidate in candidates)
-
-
-MUTATORS = frozenset(
-    "append extend insert remove pop clear update add discard setdefault popitem appendleft popleft extendleft put "
-    "put_nowait write writelines acquire release set sort reverse move_to_end subtract".split()
-)
-
-
-def mutated_names(node: ast.AST) -> set[str]:
-    """Give the names whose objects the code changes in place: they hold state, not constants.
-
-    >>> sorted(mutated_names(ast.parse("calls.append(1); seen['a'] = 2; total.n += 1; print(rate)")))
-    ['calls', 'seen', 'total']
-    """
-    names: set[str] = set()
-    for child in ast.walk(node):
-        targets: list[ast.expr] = []
-        if isinstance(child, ast.Assign):
-            targets = child.targets
-        elif isinstance(child, ast.AugAssign | ast.AnnAssign):
-            targets = [child.target]
-        elif isinstance(child, ast.Delete):
-            targets = child.targets
-        elif isinstance(child, ast.Call):
-            function = child.func
-            if isinstance(function, ast.Attribute) and function.attr in MUTATORS:
-                names.update(_root(function.value))
-            elif isinstance(function, ast.Name) and function.id in {"next", "setattr", "delattr"} and child.args:
-                names.update(_root(child.args[0]))
-        for target in targets:
-            if isinstance(target, ast.Attribute | ast.Subscript):
-                names.update(_root(target))
-    return names
-
-
-def _root(node: ast.expr) -> set[str]:
-    while isinstance(node, ast.Attribute | ast.Subscript):
-        node = node.value
-    return {node.id} if isinstance(node, ast.Name) else set()

@@ -58,5 +58,6 @@ class Treatment:
     def summary(self) -> str:
         """Tell the change in one line."""
         parts = [f"{name} = {value!r}" for name, value in self.parameters.items()]
-        parts += [f"{name} → {member.slug}" for name, member in {**self.steps, **self.sources}.items()]
+        swapped: dict[str, Step[..., Any] | Source[Any]] = {**self.steps, **self.sources}
+        parts += [f"{name} → {member.slug}" for name, member in swapped.items()]
         return self.description or ", ".join(parts) or "no change"

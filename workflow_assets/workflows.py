@@ -9,7 +9,7 @@ from typing import Any
 from workflow_assets.canonical import parameter_form
 from workflow_assets.contracts import MetricType, coerce, compatible, describe
 from workflow_assets.errors import ContractError, UnkeyableError, did_you_mean, listing
-from workflow_assets.fingerprint import fingerprint
+from workflow_assets.fingerprint import code_form
 from workflow_assets.sources import Source
 from workflow_assets.steps import GIVEN, REQUIRED, Step, private_copy
 
@@ -49,7 +49,7 @@ class Workflow:
         return metrics
 
 
-def wire(
+def wire(  # noqa: C901 - one branch for each way in which a parameter can be provided
     steps: Mapping[str, Step[..., Any]],
     sources: Mapping[str, Source[Any]],
     parameters: Mapping[str, Any],
@@ -70,7 +70,9 @@ def wire(
             name, place = parameter.name, f"{slot}.{parameter.name}"
             provider = steps.get(name) or sources.get(name) or _source_in_scope(step, name)
             if provider is not None and name in owned[slot]:
-                faults.append(f"{place} is wired to {_kind(provider)} {name!r} and cannot be set to a value too")
+                faults.append(
+                    f"{place} is wired to {_kind(provider)} {name!r} and cannot be set to a value too"
+                )
             elif provider is not None and parameter.default is not REQUIRED:
                 faults.append(
                     f"{place} could be {_kind(provider)} {name!r} or the parameter with default "
@@ -81,7 +83,9 @@ def wire(
                 if isinstance(provider, Source):
                     known = sources.setdefault(name, provider)
                     if known is not provider:
-                        faults.append(f"two different sources are called {name!r}; name them in sources=[...]")
+                        faults.append(
+                            f"two different sources are called {name!r}; name them in sources=[...]"
+                        )
                 if not compatible(provider.returns, parameter.annotation):
                     faults.append(
                         f"{_kind(provider)} {name!r} gives {describe(provider.returns)}, but {place} takes "
@@ -96,15 +100,19 @@ def wire(
             else:
                 _configure(place, parameter, owned[slot], settings, forms, faults)
         nodes[slot] = Node(slot, step, inputs, settings, forms)
-    order, cycle = _order({slot: [name for name in node.inputs.values() if name in nodes] for slot, node in nodes.items()})
+    order, cycle = _order(
+        {slot: [name for name in node.inputs.values() if name in nodes] for slot, node in nodes.items()}
+    )
     if cycle:
         faults.append(f"steps depend on each other in a circle: {' → '.join(cycle)}")
     if faults:
         return None, faults
     used = {name for node in nodes.values() for name in node.inputs.values()}
-    for name in sources:
-        if name not in used:
-            faults.append(f"source {name!r} is read by no step: name a step's parameter after it, or leave it out")
+    faults.extend(
+        f"source {name!r} is read by no step: name a step's parameter after it, or leave it out"
+        for name in sources
+        if name not in used
+    )
     if faults:
         return None, faults
     return Workflow({slot: nodes[slot] for slot in order}, sources), []
@@ -144,11 +152,11 @@ def _configure(
     try:
         if parameter.name in owned or value is not None:  # `x: int = None` is a common way to say "unset"
             value = coerce(private_copy(value), parameter.annotation, place)
-        forms[parameter.name] = parameter_form(value, place, lambda code: fingerprint(code).digest)
+        forms[parameter.name] = parameter_form(value, place, code_form)
         settings[parameter.name] = value
     except (ContractError, UnkeyableError) as error:
         faults.append(str(error))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a user's own __deepcopy__ may raise anything
         faults.append(f"{place} cannot be copied, so that it could change under way: {error}")
 
 
@@ -194,7 +202,9 @@ def union_cycle(workflows: Sequence[Workflow]) -> list[str]:
     for workflow in workflows:
         for node in workflow:
             known = dependencies.setdefault(node.slot, [])
-            known.extend(name for name in node.inputs.values() if name in workflow.nodes and name not in known)
+            known.extend(
+                name for name in node.inputs.values() if name in workflow.nodes and name not in known
+            )
     return _order(dependencies)[1]
 
 
@@ -206,7 +216,9 @@ def slots_of(steps: Sequence[Any], faults: list[str]) -> dict[str, Step[..., Any
             name = getattr(one, "__name__", type(one).__qualname__)
             faults.append(f"steps[{place}] is {name!r}, not a step: decorate it with @step")
         elif one.name in slots:
-            faults.append(f"two steps are called {one.name!r}: use {one.name}.named('another') for one of them")
+            faults.append(
+                f"two steps are called {one.name!r}: use {one.name}.named('another') for one of them"
+            )
         else:
             slots[one.name] = one
     return slots
@@ -220,5 +232,3 @@ def check_names(steps: Mapping[str, Any], sources: Mapping[str, Any], faults: li
     given = [name for name in (*steps, *sources) if name in GIVEN]
     if given:
         faults.append(f"{listing(given)} is what the engine gives to steps: rename the step or source")
-
-

@@ -6,63 +6,24 @@ by a run that was told to compute it again.
 
 from __future__ import annotations
 
-import sys
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
-
-import xxhash
 
 from workflow_assets.errors import CorruptDatumError, UnknownNameError, did_you_mean
 from workflow_assets.store.codecs import Buffer, Encoded, decode, encode, extension
+from workflow_assets.store.records import Record, checked, content_digest
+
+__all__ = ["INLINE", "Asset", "MemoryStore", "Record", "Store"]
 
 INLINE = 2048
 """Values of up to this many bytes sit inside their record."""
 
+_REMEMBERED = 100_000
+"""How many objects a store remembers to have verified."""
+
 Asset = tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """What is known of a datum: where its bytes are, what they should be, and what was recorded when it was made.
-
-    `inline` holds the bytes of a small value, `location` names the object that holds those of a large one.
-    `provenance` says how the value came to be; `metrics` are replayed whenever the datum is used again.
-    """
-
-    key: str
-    codec: str
-    digest: str
-    size: int
-    inline: bytes | None = None
-    location: str | None = None
-    metrics: Mapping[str, Any] = field(default_factory=dict)
-    records: tuple[tuple[str, Any, Mapping[str, Any]], ...] = ()
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def current(self) -> bool:
-        """Whether its pickles, if any, were made by the library versions that would read them now."""
-        libraries = self.provenance.get("libraries")
-        return not libraries or all(
-            getattr(sys.modules.get(library), "__version__", version) == version
-            for library, version in libraries.items()
-        )
-
-    @property
-    def seconds(self) -> float:
-        """How long the step took when the datum was made."""
-        return float(self.provenance.get("seconds", 0.0))
-
-
-def content_digest(pieces: Iterable[Buffer]) -> str:
-    """Give the integrity digest of bytes: it finds flipped bits, it does not resist an adversary."""
-    state = xxhash.xxh3_128()
-    for piece in pieces:
-        state.update(piece)
-    return state.hexdigest()
 
 
 class Store(ABC):
@@ -70,20 +31,24 @@ class Store(ABC):
 
     Every store keeps these laws: `find` gives a record only of a whole datum; of two writers of one key, one wins and
     the other is given the winner's record; what `load` gives equals what was put, and is the caller's own; bytes are
-    verified against their digest before they are first used.
+    verified against their digest before they are first used; without `pickles`, nothing that was stored is executed,
+    and no module imported that is not loaded yet.
     """
 
     pickles: bool
 
     def __init__(self, *, pickles: bool = True) -> None:
         self.pickles = pickles
-        self._verified: set[str] = set()
+        self._verified: set[tuple[str, str]] = set()
 
     # -- datums -------------------------------------------------------------------------------------------------
 
     @abstractmethod
     def find(self, key: str) -> Record | None:
-        """Give the record of a datum, or None if it is not stored or not whole."""
+        """Give the record of a datum, or None if it is not stored or not whole.
+
+        Raises `StoreError` for a key that is no name, and where the store cannot be read.
+        """
 
     @abstractmethod
     def check_writable(self) -> None:
@@ -91,11 +56,11 @@ class Store(ABC):
 
     @abstractmethod
     def _write_object(self, name: str, pieces: Iterable[Buffer]) -> None:
-        """Write an object whole or not at all."""
+        """Write an object whole or not at all, in place of one that is there."""
 
     @abstractmethod
     def _read_object(self, name: str) -> Buffer:
-        """Give an object's bytes in a buffer that the caller may write to; raise `CorruptDatumError` if it is gone."""
+        """Give an object's bytes: read-only, or the caller's own; raise `CorruptDatumError` if it is gone."""
 
     @abstractmethod
     def _write_record(self, record: Record, replace: bool) -> Record:
@@ -113,7 +78,7 @@ class Store(ABC):
 
         Raises `CodecError` for a value that no codec can hold, and `StoreError` where it cannot be written.
         """
-        encoded = encode(value, pickles=self.pickles, place=f"the value of {key}")
+        encoded = encode(value, pickles=self.pickles, place=f"the value of {key}", snapshot=False)
         return self.put_encoded(key, encoded, metrics=metrics or {}, provenance=provenance or {})
 
     def put_encoded(
@@ -126,7 +91,11 @@ class Store(ABC):
         records: tuple[tuple[str, Any, Mapping[str, Any]], ...] = (),
         replace: bool = False,
     ) -> Record:
-        """Store bytes; with `replace`, in place of those that are there."""
+        """Store bytes; with `replace`, in place of those that are there. Afterwards, `encoded` holds no large ones.
+
+        Raises `StoreError` where they cannot be written, and `CodecError` for metrics that are no plain values.
+        """
+        checked(key)
         if encoded.libraries:
             provenance = {**provenance, "libraries": encoded.libraries}
         digest = content_digest(encoded.pieces)
@@ -135,9 +104,12 @@ class Store(ABC):
         if size <= INLINE:
             inline = encoded.bytes()
         else:
-            location = f"{key}.{digest[:16]}.{extension(encoded.codec)}"
-            self._write_object(location, encoded.pieces)
-        record = Record(key, encoded.codec, digest, size, inline, location, metrics, records, provenance)
+            name = location = f"{key}.{digest[:16]}.{extension(encoded.codec)}"
+            self._write_object(name, encoded.pieces)
+            encoded.settle(lambda: self._read_object(name))
+        record = Record(
+            key, encoded.codec, digest, size, inline, location, dict(metrics), records, dict(provenance)
+        )
         return self._write_record(record, replace)
 
     def load(self, record: Record | str) -> Any:
@@ -151,13 +123,17 @@ class Store(ABC):
             if found is None:
                 raise UnknownNameError(f"no datum is stored under {record!r}")
             record = found
-        data = record.inline if record.location is None else self._read_object(record.location)
+        data = record.inline if record.location is None else self._read_object(checked(record.location))
         if data is None:
             raise CorruptDatumError(f"the record of {record.key} holds neither a value nor where it is")
-        if record.key not in self._verified:
+        if record.location is None:
             self.verify(record, data)
-            self._verified.add(record.key)
-        return decode(record.codec, data, pickles=self.pickles)
+        elif (record.location, record.digest) not in self._verified:
+            self.verify(record, data)
+            if len(self._verified) >= _REMEMBERED:
+                self._verified.clear()
+            self._verified.add((record.location, record.digest))
+        return decode(record.codec, data, pickles=self.pickles, imports=self.pickles)
 
     def verify(self, record: Record, data: Buffer) -> None:
         """Raise `CorruptDatumError` if bytes are not those that the record promises."""
@@ -210,7 +186,7 @@ class MemoryStore(Store):
 
     def find(self, key: str) -> Record | None:
         """Give the record of a datum, or None."""
-        return self._records.get(key)
+        return self._records.get(key) or self._records.get(checked(key))
 
     def check_writable(self) -> None:
         """Do nothing: memory can always be written."""
@@ -220,8 +196,8 @@ class MemoryStore(Store):
 
     def _read_object(self, name: str) -> Buffer:
         if name not in self._objects:
-            raise CorruptDatumError(f"the object {name} is gone")
-        return bytearray(self._objects[name])
+            raise CorruptDatumError(f"the object {name} is gone; run again to compute it anew")
+        return self._objects[name]
 
     def _write_record(self, record: Record, replace: bool) -> Record:
         if replace:
@@ -237,4 +213,3 @@ class MemoryStore(Store):
     def references(self, asset: Asset) -> dict[str, str]:
         """Give, for each partition of an asset, the key of the datum that it holds."""
         return dict(self._references.get(asset, {}))
-

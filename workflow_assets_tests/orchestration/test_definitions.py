@@ -123,7 +123,7 @@ def test_units_and_treatments_with_unusual_names_run_on_dagster(instance: dg.Dag
 
 
 def test_dagster_resources_reach_the_steps_and_are_set_up_by_dagster(instance: dg.DagsterInstance) -> None:
-    class Scale(dg.ConfigurableResource):  # type: ignore[type-arg]
+    class Scale(dg.ConfigurableResource):
         factor: float
 
     @step
@@ -133,7 +133,7 @@ def test_dagster_resources_reach_the_steps_and_are_set_up_by_dagster(instance: d
     study = Experiment("scaling", [scaled])
     defs = to_dagster(study, store=MemoryStore(), resources={"scale": Scale(factor=10.0)})
     assert defs.resolve_job_def("scaling").execute_in_process(instance=instance).success
-    value = defs.load_asset_value(dg.AssetKey(["scaling", "results"]), instance=instance)
+    value: Any = defs.load_asset_value(dg.AssetKey(["scaling", "results"]), instance=instance)
     assert value["scaled"].tolist() == [60.0]
 
 

@@ -1,42 +1,6 @@
 """What a fingerprint sees of the user's code, and what it leaves alone."""
 
-import importlib
-import sys
-import textwrap
-from itertools import count
-
 import pytest
-
-from workflow_assets.fingerprint import code_form, fingerprint
-
-
-@pytest.fixture
-def load(tmp_path, monkeypatch):
-    """Write a project of the user's and import its module `study`; each call is a project of its own."""
-    numbers, before = count(), set(sys.modules)
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
-
-    def forget():
-        for name in set(sys.modules) - before:
-            if name.partition(".")[0] in {"study", "helpers", "more", "pkg"}:
-                del sys.modules[name]
-
-    def load(files):
-        forget()
-        folder = tmp_path / str(next(numbers))
-        for name, text in ({"study.py": files} if isinstance(files, str) else files).items():
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(textwrap.dedent(text), encoding="utf-8")
-        with monkeypatch.context() as patched:
-            patched.syspath_prepend(folder)
-            importlib.invalidate_caches()
-            module = importlib.import_module("study")
-            module.taken = fingerprint(module.f)  # while what it imports late can be found
-        return module
-
-    yield load
-    forget()
 
 
 def changed(files, place, old, new):
@@ -331,7 +295,12 @@ SEEN = {
     "a function of a module under another name": (PACKAGE, "pkg/sub.py", "inner.three(x)", "inner.two(x)"),
     "a module constant two modules away": (PACKAGE, "pkg/constants.py", "RATE = 0.5", "RATE = 0.75"),
     "a function reached through a chain of modules": (PACKAGE, "pkg/deep/inner.py", "x + 50", "x + 51"),
-    "a function that a helper reaches by a relative import": (PACKAGE, "pkg/deep/inner.py", "x + 60", "x + 61"),
+    "a function that a helper reaches by a relative import": (
+        PACKAGE,
+        "pkg/deep/inner.py",
+        "x + 60",
+        "x + 61",
+    ),
     "a function imported under another name": (PACKAGE, "pkg/__init__.py", "x + 30", "x + 31"),
     "a function imported with a star": (PACKAGE, "helpers.py", "x + 20", "x + 21"),
     "a function that a package passes on": (PACKAGE, "pkg/sub.py", "x + 40", "x + 41"),
@@ -350,7 +319,12 @@ SEEN = {
     "a default factory": (DATACLASS, "study.py", "[1, 2]", "[1, 3]"),
     "a base class": (DATACLASS, "study.py", "low: float = 0.5", "low: float = 0.6"),
     "how a dataclass is made": (DATACLASS, "study.py", "order=True", "frozen=False"),
-    "a field of a dataclass": (DATACLASS, "study.py", "    low: float = 0.5", "    low: float = 0.5\n        more: int = 0"),
+    "a field of a dataclass": (
+        DATACLASS,
+        "study.py",
+        "    low: float = 0.5",
+        "    low: float = 0.5\n        more: int = 0",
+    ),
     "an object of a dataclass": (DATACLASS, "study.py", "Config(high=9)", "Config(high=7)"),
     "a property of an enumeration": (DATACLASS, "study.py", "return 11", "return 12"),
     "the value of a member": (DATACLASS, "study.py", '"fast"', '"quick"'),
@@ -397,7 +371,12 @@ UNSEEN = {
     "a comment": (HELPER, "study.py", "return x + 1", "return x + 1  # one more"),
     "a docstring": (HELPER, "study.py", "return x + 1", "'Adds.'\n        return x + 1"),
     "formatting": (HELPER, "study.py", "return x + 1", "return (\n            x\n            + 1\n        )"),
-    "an unrelated function": (HELPER, "study.py", "def f(x)", "def other(x):\n        return 1\n\n    def f(x)"),
+    "an unrelated function": (
+        HELPER,
+        "study.py",
+        "def f(x)",
+        "def other(x):\n        return 1\n\n    def f(x)",
+    ),
     "an unrelated constant": (HELPER, "study.py", "def f(x)", "RATE = 3\n\n    def f(x)"),
     "another spelling of a string": (VALUES, "study.py", '"a+"', "'a' '+'"),
     "the order of a dict": (VALUES, "study.py", '{"a": [1, 2], "b": {3, 4}}', '{"b": {4, 3}, "a": [1, 2]}'),
@@ -407,7 +386,12 @@ UNSEEN = {
     "a comment in a late import": (LATE, "more.py", "def third", "# the third\ndef third"),
     "the docstring of a method": (CLASS, "study.py", "return x - 100", "'Less.'\n            return x - 100"),
     "the docstring of a class": (CLASS, "study.py", "factor = 2.0", "'Scales.'\n        factor = 2.0"),
-    "the docstring of what an object wraps": (CALLABLE, "study.py", "return x + 1", "'Adds.'\n        return x + 1"),
+    "the docstring of what an object wraps": (
+        CALLABLE,
+        "study.py",
+        "return x + 1",
+        "'Adds.'\n        return x + 1",
+    ),
     "the docstring of a default factory": (DATACLASS, "study.py", "return [1", "'Two.'\n        return [1"),
     "the size of a cache": (CACHED, "study.py", "maxsize=8", "maxsize=8,"),
 }
@@ -429,7 +413,10 @@ def test_the_order_of_definitions_does_not_matter(load):
 
 def test_parts_tell_what_changed(load):
     """Two fingerprints differ in the part that was changed, by its full name."""
-    one, two = load(PACKAGE).taken, load(changed(PACKAGE, "pkg/constants.py", "RATE = 0.5", "RATE = 0.75")).taken
+    one, two = (
+        load(PACKAGE).taken,
+        load(changed(PACKAGE, "pkg/constants.py", "RATE = 0.5", "RATE = 0.75")).taken,
+    )
     differing = {name for name in one.parts | two.parts if one.parts.get(name) != two.parts.get(name)}
     assert differing == {"pkg.constants:RATE"}
     assert "pkg.deep.inner:three" in one.parts

@@ -1,0 +1,72 @@
+"""A value of several members as one tar archive: its tree, and each array, frame or model as a file of its own.
+
+An archive is written without holding it in memory, and read without copying: the tree says where in it each member
+is, aligned as arrays like to be. (A zip archive would cost a pass of CRC-32 over what is digested anyway.)
+"""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from workflow_assets.errors import CodecError
+from workflow_assets.store.formats import Buffer
+from workflow_assets.store.trees import from_json, to_json
+
+_BLOCK = 512
+_MANIFEST = "manifest.json"
+
+Members = dict[str, tuple[str, Sequence[Buffer]]]
+"""For each file name, the codec and the bytes."""
+
+
+def pack(tree: Any, members: Members) -> list[Buffer]:
+    """Give the pieces of an archive; those of the members are not copied."""
+    pieces: list[Buffer] = []
+    places, start = {}, 0
+    for name, (codec, parts) in members.items():
+        size = sum(map(len, parts))
+        pieces += [_header(name, size), *parts, _filling(size)]
+        places[name] = [codec, start + _BLOCK, size]
+        start += _BLOCK + size + -size % _BLOCK
+    manifest = to_json({"members": places, "value": tree}).encode()
+    return [
+        _header(_MANIFEST, len(manifest)) + manifest + _filling(len(manifest)),
+        *pieces,
+        bytes(2 * _BLOCK),
+    ]
+
+
+def unpack(data: Buffer) -> tuple[Any, Callable[[str], tuple[str, memoryview]]]:
+    """Give the tree, and what gives the codec and the bytes of a member.
+
+    Raises `CodecError` for an archive that was not written here, or that claims to hold more than it does.
+    """
+    view = memoryview(data)
+    first = tarfile.TarInfo.frombuf(bytes(view[:_BLOCK]), "utf-8", "surrogateescape")
+    if first.name != _MANIFEST:
+        raise CodecError(f"the stored archive begins with {first.name!r}, not with its manifest")
+    manifest = from_json(bytes(view[_BLOCK : _BLOCK + first.size]))
+    places: Mapping[str, tuple[str, int, int]] = manifest["members"]
+    members = view[_BLOCK + first.size + -first.size % _BLOCK :]
+
+    def member(name: str) -> tuple[str, memoryview]:
+        codec, start, size = places[name]
+        if min(start, size) < 0 or start + size > len(members):
+            raise CodecError(
+                f"the stored archive claims {size} bytes at {start} for {name}, and has {len(members)}"
+            )
+        return codec, members[start : start + size]
+
+    return manifest["value"], member
+
+
+def _header(name: str, size: int) -> bytes:
+    info = tarfile.TarInfo(name)  # without time or owner: the same bytes for the same value
+    info.size = size
+    return info.tobuf(tarfile.GNU_FORMAT, "utf-8")
+
+
+def _filling(size: int) -> bytes:
+    return bytes(-size % _BLOCK)

@@ -1,0 +1,51 @@
+"""What a format is: the ground on which the codecs stand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+Buffer = bytes | bytearray | memoryview
+
+
+class Codec(Protocol):
+    """A format for some types of values; ``decode(encode(value))`` equals the value in every respect."""
+
+    name: str
+    extension: str
+
+    def accepts(self, value: Any) -> bool:
+        """Tell, cheaply, whether the format is meant for the type of the value."""
+
+    def encode(self, value: Any) -> Sequence[Buffer] | None:
+        """Give the bytes, in pieces that need not be copied; None for a value that the format cannot hold exactly."""
+
+    def decode(self, data: Buffer) -> Any:
+        """Give the value, of its own memory: it may keep a writable buffer, and must copy from one that is not."""
+
+    def copy(self, value: Any) -> Any:
+        """Give an independent value equal to ``decode(encode(value))``, or None where decoding is as quick."""
+
+
+def flat(piece: Buffer) -> Buffer:
+    """Give a buffer as plain bytes, so that its length is its size."""
+    if isinstance(piece, memoryview) and (piece.format != "B" or piece.ndim != 1):
+        return piece.cast("B")
+    return piece
+
+
+def member_name(path: str, extension: str, taken: Sequence[str] | dict[str, Any]) -> str:
+    """Name the file that holds a member of a composite, after its place in the value.
+
+    >>> member_name("model.coefficients", "npy", [])
+    'model.coefficients.npy'
+    >>> member_name("a/b", "npy", ["a_b.npy"])
+    'a_b-1.npy'
+    """
+    safe = "".join(c if c.isalnum() or c in "._-" else "_" for c in path).strip(".")
+    stem = safe.encode()[:72].decode(errors="ignore") or "value"  # a name in an archive has 100 bytes
+    name, number = f"{stem}.{extension}", 0
+    while name in taken:
+        number += 1
+        name = f"{stem}-{number}.{extension}"
+    return name

@@ -1,0 +1,185 @@
+"""What a store knows of a datum, and how that is written: as a line of JSON, with a digest of the line."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import xxhash
+
+from workflow_assets.errors import CodecError, StoreError
+from workflow_assets.store.codecs import Buffer, installed_version
+from workflow_assets.store.trees import Reader, Writer, from_json, to_json
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is known of a datum: where its bytes are, what they should be, and what was recorded when it was made.
+
+    `inline` holds the bytes of a small value, `location` names the object that holds those of a large one.
+    `provenance` says how the value came to be; `metrics` are replayed whenever the datum is used again.
+    """
+
+    key: str
+    codec: str
+    digest: str
+    size: int
+    inline: bytes | None = None
+    location: str | None = None
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    records: tuple[tuple[str, Any, Mapping[str, Any]], ...] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def current(self) -> bool:
+        """Whether its pickles, if any, were made by the library versions that would read them now."""
+        libraries = self.provenance.get("libraries")
+        return not libraries or all(_is_current(name, version) for name, version in libraries.items())
+
+    @property
+    def seconds(self) -> float:
+        """How long the step took when the datum was made."""
+        return float(self.provenance.get("seconds", 0.0))
+
+
+def _is_current(library: str, version: str) -> bool:
+    installed = installed_version(library)
+    # What follows a "+" tells builds of one version apart, and not every library tells it everywhere.
+    return installed is None or installed.partition("+")[0] == version.partition("+")[0]
+
+
+def content_digest(pieces: Iterable[Buffer]) -> str:
+    """Give the integrity digest of bytes: it finds flipped bits, it does not resist an adversary."""
+    state = xxhash.xxh3_128()
+    for piece in pieces:
+        state.update(piece)
+    return state.hexdigest()
+
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
+
+
+def checked(name: str) -> str:
+    """Give the name of a datum or object; raise `StoreError` for one that could lead elsewhere.
+
+    >>> checked("3f2a")
+    '3f2a'
+    """
+    if not _NAME.fullmatch(name):
+        raise StoreError(
+            f"{name!r} is no name of a datum or object: expected up to 200 letters and digits of ASCII, with '.', '_' "
+            "and '-' between them"
+        )
+    return name
+
+
+# -- records ----------------------------------------------------------------------------------------------------------
+
+
+def record_to_bytes(record: Record) -> bytes:
+    """Give the file that holds a record; raise `CodecError` where what was recorded is no plain value."""
+    content: dict[str, Any] = {
+        "key": record.key,
+        "codec": record.codec,
+        "digest": record.digest,
+        "size": record.size,
+    }
+    if record.location is not None:
+        content["location"] = record.location
+    elif record.inline is not None and record.codec != "json":
+        content["inline"] = record.inline.hex()
+
+    def refuse(value: Any, place: str) -> Any:
+        raise CodecError(
+            f"{place} of the datum {record.key} is a {type(value).__qualname__}: what is recorded beside a value is "
+            "numbers and text"
+        )
+
+    writer = Writer(refuse)
+    content["metrics"] = writer.write(dict(record.metrics))
+    if record.records:
+        content["records"] = writer.write(record.records)
+    content["provenance"] = writer.write(dict(record.provenance))
+    text = to_json(content)
+    if record.inline is not None and record.codec == "json":
+        text = f'{text[:-1]},"value":{record.inline.decode()}}}'  # as it is, for other tools to read
+    data = text.encode()
+    return b'%b\n"%b"\n' % (data, xxhash.xxh3_128_hexdigest(data).encode())
+
+
+def record_from_bytes(key: str, data: bytes) -> Record | None:
+    """Read a record; None if these are not the bytes that were written under the key."""
+    text, _, rest = data.partition(b"\n")
+    if rest != b'"%b"\n' % xxhash.xxh3_128_hexdigest(text).encode():
+        return None
+    try:
+        content = json.loads(text)
+        if content["key"] != key:
+            return None
+        inline = bytes.fromhex(content["inline"]) if "inline" in content else None
+        if "value" in content:
+            inline = text[-content["size"] - 1 : -1]
+        read = Reader().read if b'"$' in text else _same
+        return Record(
+            key,
+            content["codec"],
+            content["digest"],
+            content["size"],
+            inline,
+            content.get("location"),
+            read(content["metrics"]),
+            _tagged_metrics(read(content.get("records", ()))),
+            read(content["provenance"]),
+        )
+    except (LookupError, TypeError, ValueError, CodecError):  # a digest, but of something else
+        return None
+
+
+def _same(tree: Any) -> Any:
+    return tree
+
+
+def _tagged_metrics(content: Any) -> tuple[tuple[str, Any, Mapping[str, Any]], ...]:
+    return tuple((name, value, tags) for name, value, tags in content)
+
+
+# -- journals of references -------------------------------------------------------------------------------------------
+
+Held = dict[str, tuple[int, str]]
+"""For each partition, the number under which it was noted what it holds, and the key of the datum: the highest wins."""
+
+
+def journal_to_bytes(held: Held) -> bytes:
+    """Give the lines of a journal: partition, key of the datum that it holds, number, digest of these."""
+    lines = []
+    for partition, (number, key) in held.items():
+        text = json.dumps([partition, key, number])
+        lines.append(f'{text[:-1]}, "{xxhash.xxh32_hexdigest(text.encode())}"]\n')
+    return "".join(lines).encode()
+
+
+def journal_from_bytes(data: Buffer, held: Held) -> None:
+    """Add what a journal says to what is known; a line that is torn or damaged says nothing."""
+    data = bytes(data)
+    try:
+        lines = from_json(b"[%b]" % data.strip().replace(b"\n", b","))
+    except ValueError:
+        lines = [line for text in data.split(b"\n") if (line := _parsed(text)) is not None]
+    for line in lines:
+        if isinstance(line, list) and len(line) == 4:
+            *content, digest = line
+            if digest == xxhash.xxh32_hexdigest(json.dumps(content).encode()):
+                partition, key, number = content
+                noted = (number, key)
+                if partition not in held or held[partition] < noted:
+                    held[partition] = noted
+
+
+def _parsed(text: bytes) -> Any:
+    try:
+        return from_json(text)
+    except ValueError:
+        return None

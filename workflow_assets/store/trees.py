@@ -1,0 +1,301 @@
+"""Plain Python values as JSON, exactly: what JSON has no word for is an object with one key, which begins with ``$``.
+
+A dataclass, pydantic model or named tuple is written as its class and its fields, and what is inside them in turn. A
+member that is no tree, such as an array, is left to whoever asked.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import decimal
+import enum
+import fractions
+import json
+import math
+import pathlib
+import sys
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from workflow_assets.errors import CodecError, excerpt
+from workflow_assets.store import classes
+
+_LONGEST_INTEGER = 10_000
+"""Bits of an integer that is written in digits: Python refuses to read very long ones."""
+
+_DEEPEST = 100
+"""Levels of a tree: reading and writing call themselves for each."""
+
+
+class NestingError(Exception):
+    """A value holds itself, or is nested too deeply to be written as a tree."""
+
+
+def to_json(tree: Any) -> str:
+    """Give the one text of a tree, in ASCII."""
+    return _encode(tree)
+
+
+from_json = json.loads
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
+
+
+def is_plain(value: Any) -> bool:
+    """Tell whether a value is its own tree, and immutable."""
+    kind = type(value)
+    if kind is str:
+        return _is_text(value)
+    if kind is float:
+        return math.isfinite(value)
+    return value is None or kind is bool or (kind is int and value.bit_length() <= _LONGEST_INTEGER)
+
+
+class Writer:
+    """Writes one value as a tree.
+
+    `member` is asked for the tree that stands for what is none, given the value and its place in the whole. Raises
+    `NestingError` for a value that holds itself.
+    """
+
+    def __init__(self, member: Callable[[Any, str], Any]) -> None:
+        self._member = member
+        self._open: set[int] = set()
+        self._trail: list[Any] = []
+
+    def write(self, value: Any) -> Any:
+        """Give the tree of a value."""
+        if is_plain(value):
+            return value
+        kind = type(value)
+        if kind is list or kind is tuple:
+            items = value if _all_plain(value) else self._items(value, enumerate(value))
+            return items if kind is list else {"$tuple": items}
+        if kind is dict:
+            return self._dict(value)
+        if kind is set or kind is frozenset:
+            items = self._items(value, enumerate(value))
+            return {f"${kind.__name__}": sorted(items, key=_encode)}  # the same bytes in every process
+        if kind in _TO_TEXT:
+            tag, text = _TO_TEXT[kind]
+            return {f"${tag}": text(value)}
+        written = self._named(value)
+        return self._member(value, self.place) if written is None else written
+
+    @property
+    def place(self) -> str:
+        """Where in the whole the writer is; "" only for the whole itself."""
+        return ".".join(
+            str(part) or "''" if type(part) in (str, int) else excerpt(part) for part in self._trail
+        )
+
+    def _items(self, value: Any, named: Iterable[tuple[Any, Any]]) -> list[Any]:
+        if id(value) in self._open or len(self._open) > _DEEPEST:
+            raise NestingError
+        self._open.add(id(value))
+        written = []
+        for place, item in named:
+            self._trail.append(place)
+            written.append(self.write(item))
+            self._trail.pop()
+        self._open.discard(id(value))
+        return written
+
+    def _fields(self, value: Any, fields: dict[str, Any]) -> dict[str, Any]:
+        return dict(zip(fields, self._items(value, fields.items()), strict=True))
+
+    def _dict(self, value: dict[Any, Any]) -> dict[str, Any]:
+        if all(type(key) is str and key[:1] != "$" and _is_text(key) for key in value):
+            return self._fields(value, value)
+        keys = self._items(value, ((f"key {place}", key) for place, key in enumerate(value)))
+        return {"$dict": list(zip(keys, self._items(value, value.items()), strict=True))}
+
+    def _named(self, value: Any) -> dict[str, Any] | None:
+        """Write what is known by its class, or by its type in a library."""
+        kind = type(value)
+        numpy = sys.modules.get("numpy")
+        if numpy is not None and isinstance(value, numpy.generic):
+            return self._numpy(value) if kind.__module__ == "numpy" else None
+        if kind is datetime.datetime or kind is datetime.time:
+            zone = write_zone(value.tzinfo)
+            parts = [value.replace(tzinfo=None).isoformat(), value.fold, zone]
+            return None if zone is False else {f"${kind.__name__}": parts}
+        if isinstance(value, enum.Enum):
+            name = classes.name_of(kind)
+            if name is None:
+                return None
+            if kind.__members__.get(value.name) is value:
+                return {"$enum": [name, value.name]}
+            return {"$flag": [name, value.value]} if isinstance(value, enum.Flag) else None
+        state = classes.take_apart(value)
+        name = classes.name_of(kind) if state is not None else None
+        if state is None or name is None:
+            return None
+        return {f"${state.kind}": [name, self._fields(value, state.fields), *map(self.write, state.more)]}
+
+    def _numpy(self, value: Any) -> dict[str, Any] | None:
+        kind, name = value.dtype.kind, type(value).__name__
+        if kind in "biu":
+            return {"$numpy": [name, value.item()]}
+        if kind == "f" and value.dtype.itemsize <= 8:
+            return {"$numpy": [name, self.write(value.item())]}
+        if kind == "U":
+            return {"$numpy": [name, self.write("".join(value))]}  # str() drops its zeros
+        if kind == "S":
+            return {"$numpy": [name, self.write(bytes(value))]}
+        if kind in "fcmM":
+            return {"$scalar": [value.dtype.str, base64.b64encode(value.tobytes()).decode()]}
+        return None
+
+
+class Reader:
+    """Reads trees.
+
+    `member` is given what stands for a member, and gives its value. With `imports` off, classes are looked up only in
+    modules that are already loaded.
+    """
+
+    def __init__(self, member: Callable[[Any], Any] | None = None, *, imports: bool = False) -> None:
+        self._member = member
+        self._imports = imports
+
+    def read(self, tree: Any) -> Any:
+        """Give the value of a tree; raise `CodecError` for a mark that has no meaning."""
+        if type(tree) is list:
+            return tree if _all_plain(tree) else [self.read(item) for item in tree]
+        if type(tree) is not dict:
+            return tree
+        if len(tree) == 1:
+            tag, content = next(iter(tree.items()))
+            if tag[:1] == "$":
+                return self._tagged(tag[1:], content)
+        return {key: self.read(item) for key, item in tree.items()}
+
+    def _tagged(self, tag: str, content: Any) -> Any:
+        if tag in _FROM_TEXT:
+            return _FROM_TEXT[tag](content)
+        if tag == "dict":
+            return {self.read(key): self.read(item) for key, item in content}
+        if tag in _COLLECTIONS:
+            return _COLLECTIONS[tag](map(self.read, content))
+        if tag in {"datetime", "time"}:
+            text, fold, zone = content
+            return getattr(datetime, tag).fromisoformat(text).replace(fold=fold, tzinfo=read_zone(zone))
+        if tag in {"numpy", "scalar"}:
+            return self._numpy(tag, *content)
+        if tag == "enum":
+            return classes.find(content[0], self._imports)[content[1]]
+        if tag == "flag":
+            return classes.find(content[0], self._imports)(content[1])
+        if tag in classes.KINDS:
+            name, fields, *more = content
+            values = {key: self.read(item) for key, item in fields.items()}
+            return classes.put_together(tag, classes.find(name, self._imports), values, *map(self.read, more))
+        if tag == "member" and self._member is not None:
+            return self._member(content)
+        raise CodecError(f"the stored value has the unknown mark ${tag}")
+
+    def _numpy(self, tag: str, name: str, content: Any) -> Any:
+        import numpy as np
+
+        if tag == "scalar":
+            return np.frombuffer(base64.b64decode(content), dtype=np.dtype(name))[0]
+        kind = getattr(np, name, None)
+        if not isinstance(kind, type) or not issubclass(kind, np.generic):
+            raise CodecError(f"the stored value is a numpy {name}, and numpy has no such type")
+        return kind(self.read(content))
+
+
+def write_zone(zone: Any) -> Any:
+    """Give the tree of a time zone; False for one that is not of the standard library, or has a name of its own."""
+    if zone is None:
+        return None
+    if type(zone) is datetime.timezone:
+        offset = zone.utcoffset(None)
+        nameless = zone == datetime.timezone(offset) and zone.tzname(None) == datetime.timezone(
+            offset
+        ).tzname(None)
+        return offset / datetime.timedelta(microseconds=1) if nameless else False
+    zoneinfo = sys.modules.get("zoneinfo")
+    return zone.key or False if zoneinfo is not None and type(zone) is zoneinfo.ZoneInfo else False
+
+
+def read_zone(zone: Any) -> datetime.tzinfo | None:
+    """Give the time zone of a tree."""
+    if zone is None:
+        return None
+    if isinstance(zone, str):
+        import zoneinfo
+
+        return zoneinfo.ZoneInfo(zone)
+    return datetime.timezone(datetime.timedelta(microseconds=zone)) if zone else datetime.UTC
+
+
+def _is_text(value: str) -> bool:
+    """Tell whether JSON keeps a text: two lone surrogates side by side would be read as one character."""
+    if value.isascii():
+        return True
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _all_plain(items: list[Any] | tuple[Any, ...]) -> bool:
+    """Tell whether all are their own trees, at C's speed for long lists of numbers or texts."""
+    kinds = set(map(type, items))
+    if kinds == {float}:
+        return all(map(math.isfinite, items))
+    if kinds == {int}:
+        return max(map(int.bit_length, items)) <= _LONGEST_INTEGER
+    if kinds == {str} and all(map(str.isascii, items)):
+        return True
+    return kinds <= {bool, type(None)} or (kinds <= _PLAIN and all(map(is_plain, items)))
+
+
+_PLAIN = {type(None), bool, int, str, float}
+
+
+def _bytes_text(value: bytes | bytearray) -> str:
+    return base64.b64encode(value).decode()
+
+
+def _timedelta_text(value: datetime.timedelta) -> list[int]:
+    return [value.days, value.seconds, value.microseconds]
+
+
+_TO_TEXT: dict[type, tuple[str, Callable[[Any], Any]]] = {
+    bytes: ("bytes", _bytes_text),
+    bytearray: ("bytearray", _bytes_text),
+    int: ("int", hex),
+    float: ("float", repr),
+    str: ("str", lambda value: _bytes_text(value.encode("utf-8", "surrogatepass"))),
+    complex: ("complex", lambda value: [repr(value.real), repr(value.imag)]),
+    range: ("range", lambda value: [hex(value.start), hex(value.stop), hex(value.step)]),
+    decimal.Decimal: ("decimal", str),
+    fractions.Fraction: ("fraction", lambda value: [hex(value.numerator), hex(value.denominator)]),
+    uuid.UUID: ("uuid", str),
+    datetime.date: ("date", datetime.date.isoformat),
+    datetime.timedelta: ("timedelta", _timedelta_text),
+    pathlib.PosixPath: ("path", str),
+    pathlib.PurePosixPath: ("purepath", str),
+}
+_FROM_TEXT: dict[str, Callable[[Any], Any]] = {
+    "bytes": base64.b64decode,
+    "bytearray": lambda text: bytearray(base64.b64decode(text)),
+    "int": lambda text: int(text, 16),
+    "float": float,
+    "str": lambda text: base64.b64decode(text).decode("utf-8", "surrogatepass"),
+    "complex": lambda parts: complex(*map(float, parts)),
+    "range": lambda parts: range(*(int(part, 16) for part in parts)),
+    "decimal": decimal.Decimal,
+    "fraction": lambda parts: fractions.Fraction(*(int(part, 16) for part in parts)),
+    "uuid": uuid.UUID,
+    "date": datetime.date.fromisoformat,
+    "timedelta": lambda parts: datetime.timedelta(*parts),
+    "path": pathlib.Path,
+    "purepath": pathlib.PurePosixPath,
+}
+_COLLECTIONS: dict[str, Callable[[Iterator[Any]], Any]] = {"tuple": tuple, "set": set, "frozenset": frozenset}
