@@ -127,7 +127,7 @@ def read_frame_zone(tree: Any) -> Any:
     """Give the time zone of a tree."""
     if not isinstance(tree, dict):
         return read_zone(tree)
-    import pytz  # type: ignore[import-untyped]
+    import pytz
 
     zone = tree["pytz"]
     return pytz.timezone(zone) if isinstance(zone, str) else pytz.FixedOffset(zone)

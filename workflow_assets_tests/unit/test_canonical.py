@@ -367,7 +367,7 @@ DIFFERENT: dict[str, tuple[Any, ...]] = {
         pd.Series(pd.period_range("2024-03", periods=2, freq="M")),
         pd.Series(pd.interval_range(0, 2)),
         pd.Series(pd.interval_range(0, 2, closed="left")),
-        pd.Series(pd.arrays.SparseArray([1, 2])),
+        pd.Series(pd.arrays.SparseArray(np.array([1, 2]))),
         pd.Index([1, 2]),
         pd.Categorical([1, 2]),
         np.array([1, 2]),
