@@ -16,7 +16,15 @@ from workflow_assets.store.arrays import ArrayCodec
 from workflow_assets.store.formats import Buffer, Codec, flat, member_name
 from workflow_assets.store.frames import FrameCodec
 from workflow_assets.store.pickles import installed_version, library_version
-from workflow_assets.store.trees import NestingError, Reader, Writer, from_json, is_plain, to_json
+from workflow_assets.store.trees import (
+    NestingError,
+    Reader,
+    Writer,
+    from_json,
+    is_plain,
+    plain_to_json,
+    to_json,
+)
 
 __all__ = [
     "Buffer",
@@ -85,8 +93,9 @@ def encode(value: Any, *, pickles: bool, place: str = "value", snapshot: bool = 
 
     Raises `CodecError` that names `place` and the member which cannot be encoded.
     """
-    if is_plain(value):
-        return Encoded("json", (to_json(value).encode(),), None, {"": value})
+    text = plain_to_json(value)
+    if text is not None:
+        return Encoded("json", (text.encode(),), None, {"": value} if is_plain(value) else {})
     for codec in _BINARY:
         if codec.accepts(value) and (pieces := codec.encode(value)) is not None:
             kept = codec.copy(value) if snapshot else None
@@ -183,7 +192,9 @@ class _Encoder:
 def _decode(codec: str, data: Buffer, allowed: bool, imports: bool, snapshots: dict[str, Any]) -> Any:
     try:
         if codec == "json":
-            return Reader(imports=imports).read(from_json(bytes(data)))
+            text = bytes(data)
+            tree = from_json(text)
+            return Reader(imports=imports).read(tree) if b'"$' in text else tree
         if codec == "composite":
             tree, find = archives.unpack(data)
 

@@ -12,7 +12,7 @@ import xxhash
 
 from workflow_assets.errors import CodecError, StoreError
 from workflow_assets.store.codecs import Buffer, installed_version
-from workflow_assets.store.trees import Reader, Writer, from_json, to_json
+from workflow_assets.store.trees import Reader, Writer, from_json, plain_to_json, to_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,23 +91,27 @@ def record_to_bytes(record: Record) -> bytes:
         content["location"] = record.location
     elif record.inline is not None and record.codec != "json":
         content["inline"] = record.inline.hex()
-
-    def refuse(value: Any, place: str) -> Any:
-        raise CodecError(
-            f"{place} of the datum {record.key} is a {type(value).__qualname__}: what is recorded beside a value is "
-            "numbers and text"
-        )
-
-    writer = Writer(refuse)
-    content["metrics"] = writer.write(dict(record.metrics))
+    content["metrics"] = record.metrics
     if record.records:
-        content["records"] = writer.write(record.records)
-    content["provenance"] = writer.write(dict(record.provenance))
-    text = to_json(content)
+        content["records"] = [list(one) for one in record.records]
+    content["provenance"] = record.provenance
+    text = plain_to_json(content) or _marked(record.key, content)
     if record.inline is not None and record.codec == "json":
         text = f'{text[:-1]},"value":{record.inline.decode()}}}'  # as it is, for other tools to read
     data = text.encode()
     return b'%b\n"%b"\n' % (data, xxhash.xxh3_128_hexdigest(data).encode())
+
+
+def _marked(key: str, content: dict[str, Any]) -> str:
+    """Give the text of a record whose metrics JSON has no words for, such as NaN."""
+
+    def refuse(value: Any, place: str) -> Any:
+        raise CodecError(
+            f"{place} of the datum {key} is a {type(value).__qualname__}: what is recorded beside a value is numbers "
+            "and text"
+        )
+
+    return to_json(Writer(refuse).write(content))
 
 
 def record_from_bytes(key: str, data: bytes) -> Record | None:
@@ -116,7 +120,7 @@ def record_from_bytes(key: str, data: bytes) -> Record | None:
     if rest != b'"%b"\n' % xxhash.xxh3_128_hexdigest(text).encode():
         return None
     try:
-        content = json.loads(text)
+        content = from_json(text)
         if content["key"] != key:
             return None
         inline = bytes.fromhex(content["inline"]) if "inline" in content else None

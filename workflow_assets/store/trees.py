@@ -16,7 +16,8 @@ import math
 import pathlib
 import sys
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from workflow_assets.errors import CodecError, excerpt
@@ -35,10 +36,29 @@ class NestingError(Exception):
 
 def to_json(tree: Any) -> str:
     """Give the one text of a tree, in ASCII."""
-    return _encode(tree)
+    kind = type(tree)
+    if kind is float:
+        return repr(tree)
+    return encode_basestring_ascii(tree) if kind is str else _encode(tree)
 
 
-from_json = json.loads
+def plain_to_json(value: Any) -> str | None:
+    """Give the text of a value that is its own tree, as most are, at the speed of JSON; None for any other."""
+    try:
+        if not (is_plain(value) or (type(value) in _NESTED and _is_tree(value, 0))):
+            return None
+        text = to_json(value)
+    except (ValueError, RecursionError):  # NaN, or a number of thousands of digits
+        return None
+    return None if '"$' in text or "\\ud" in text else text  # what may be a mark, or half a character
+
+
+def from_json(text: str | bytes) -> Any:
+    """Give the tree of a text; raise `ValueError` for what is none."""
+    return _decode(text if isinstance(text, str) else text.decode())
+
+
+_decode = json.JSONDecoder().decode
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
 
 
@@ -46,7 +66,7 @@ def is_plain(value: Any) -> bool:
     """Tell whether a value is its own tree, and immutable."""
     kind = type(value)
     if kind is str:
-        return _is_text(value)
+        return value.isascii() or _is_text(value)
     if kind is float:
         return math.isfinite(value)
     return value is None or kind is bool or (kind is int and value.bit_length() <= _LONGEST_INTEGER)
@@ -96,9 +116,11 @@ class Writer:
         self._open.add(id(value))
         written = []
         for place, item in named:
-            self._trail.append(place)
-            written.append(self.write(item))
-            self._trail.pop()
+            if not is_plain(item):
+                self._trail.append(place)
+                item = self.write(item)  # noqa: PLW2901
+                self._trail.pop()
+            written.append(item)
         self._open.discard(id(value))
         return written
 
@@ -106,8 +128,8 @@ class Writer:
         return dict(zip(fields, self._items(value, fields.items()), strict=True))
 
     def _dict(self, value: dict[Any, Any]) -> dict[str, Any]:
-        if all(type(key) is str and key[:1] != "$" and _is_text(key) for key in value):
-            return self._fields(value, value)
+        if set(map(type, value)) <= _TEXT and _are_names(value):
+            return value if _all_plain(value.values()) else self._fields(value, value)
         keys = self._items(value, ((f"key {place}", key) for place, key in enumerate(value)))
         return {"$dict": list(zip(keys, self._items(value, value.items()), strict=True))}
 
@@ -234,8 +256,6 @@ def read_zone(zone: Any) -> datetime.tzinfo | None:
 
 def _is_text(value: str) -> bool:
     """Tell whether JSON keeps a text: two lone surrogates side by side would be read as one character."""
-    if value.isascii():
-        return True
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -243,7 +263,28 @@ def _is_text(value: str) -> bool:
     return True
 
 
-def _all_plain(items: list[Any] | tuple[Any, ...]) -> bool:
+def _is_tree(value: Any, depth: int) -> bool:
+    """Tell whether all in a dict or list is of JSON's own types."""
+    items = value
+    if type(value) is dict:
+        items = value.values()
+        if not set(map(type, value)) <= _TEXT:
+            return False
+    nested = set(map(type, items)) - _PLAIN
+    return not nested or (
+        nested <= _NESTED
+        and depth < _DEEPEST
+        and all(_is_tree(item, depth + 1) for item in items if type(item) in _NESTED)
+    )
+
+
+def _are_names(keys: dict[str, Any]) -> bool:
+    """Tell whether keys are texts that are not taken for our marks."""
+    joined = "".join(keys)
+    return (joined.isascii() and "$" not in joined) or all(key[:1] != "$" and _is_text(key) for key in keys)
+
+
+def _all_plain(items: Collection[Any]) -> bool:
     """Tell whether all are their own trees, at C's speed for long lists of numbers or texts."""
     kinds = set(map(type, items))
     if kinds == {float}:
@@ -256,6 +297,8 @@ def _all_plain(items: list[Any] | tuple[Any, ...]) -> bool:
 
 
 _PLAIN = {type(None), bool, int, str, float}
+_TEXT = {str}
+_NESTED = {dict, list}
 
 
 def _bytes_text(value: bytes | bytearray) -> str:
