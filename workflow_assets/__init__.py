@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from workflow_assets.contracts import Array, Columns, Metrics
+    from workflow_assets.contracts.annotations import Array, Columns, Metrics
     from workflow_assets.experiments import Experiment
     from workflow_assets.hypotheses import Hypothesis
     from workflow_assets.orchestration.definitions import to_dagster
@@ -30,9 +30,9 @@ _HOMES = {
     "Registry": "steps",
     "source": "sources",
     "Source": "sources",
-    "Metrics": "contracts",
-    "Array": "contracts",
-    "Columns": "contracts",
+    "Metrics": "contracts.annotations",
+    "Array": "contracts.annotations",
+    "Columns": "contracts.annotations",
     "Workflow": "workflows",
     "Treatment": "treatments",
     "Replicates": "replicates",

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from workflow_assets.canonical import unwrap_scalar
 from workflow_assets.contexts import Context
-from workflow_assets.contracts import Checker, Metrics, checker, metric_type
+from workflow_assets.contracts.annotations import Checker, Metrics, checker, metric_type
 from workflow_assets.errors import ContractError, GlobalRandomnessError
 from workflow_assets.plans import PlannedSource, PlannedStep
 from workflow_assets.steps import REQUIRED, private_copy

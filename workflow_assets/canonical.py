@@ -181,7 +181,12 @@ class _Writer:
         return f"[{len(value)} {digest(bytes(value))}]"
 
     def write_time(self, value: datetime.datetime | datetime.time) -> str:
-        return f"[{value.replace(tzinfo=None).isoformat()},{self.write(value.tzinfo)},{value.fold}]"
+        zone = value.tzinfo
+        offset = (
+            None if zone is None else zone.utcoffset(None)
+        )  # known without a date only where it never changes
+        told = self.write(zone if offset is None else offset)
+        return f"[{value.replace(tzinfo=None).isoformat()},{told},{value.fold}]"
 
     def _item(self, item: tuple[Any, Any]) -> str:
         return f"{self.write(item[0])}:{self.write(item[1])}"

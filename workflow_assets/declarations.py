@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
+from workflow_assets.arguments import (
+    check_names,
+    read_hypotheses,
+    read_list,
+    read_owners,
+    read_parameters,
+    read_replicates,
+    read_seed,
+    read_sources,
+    read_steps,
+    read_tags,
+    read_text,
+    read_treatments,
+)
 from workflow_assets.canonical import digest
-from workflow_assets.contracts import MetricType
-from workflow_assets.errors import DeclarationError, did_you_mean, excerpt, listing
+from workflow_assets.contracts.checkers import MetricType
+from workflow_assets.errors import DeclarationError, did_you_mean, listing
+from workflow_assets.faults import Faults
 from workflow_assets.fingerprint import Fingerprint, fingerprint
 from workflow_assets.hypotheses import Hypothesis
-from workflow_assets.names import identifier_fault, partition_fault
+from workflow_assets.mappings import FrozenDict
+from workflow_assets.names import identifier_fault
 from workflow_assets.replicates import Replicates
 from workflow_assets.sources import Source
 from workflow_assets.steps import Step
 from workflow_assets.treatments import BASELINE, Treatment
-from workflow_assets.workflows import Workflow, check_names, slots_of, union_cycle, wire
+from workflow_assets.workflows import Wiring, Workflow, in_order, union_of
 
 
 class Declaration:
@@ -54,39 +69,53 @@ class Declaration:
         owners: Sequence[str] = (),
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        faults: list[str] = []
+        faults = Faults()
         if fault := identifier_fault(name):
-            faults.append(f"its name {fault}")
-        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-            faults.append(f"seed = {excerpt(seed)}: expected a whole number of 0 or more")
+            faults.add(f"its name {fault}")
         self.name = name
-        self.seed = seed
-        self.description = description
-        self.owners = tuple(owners)
-        self.tags = dict(tags or {})
-        self.replicates = _read_replicates(replicates, faults)
-        self.treatments = _read_treatments(treatments, faults)
-        slots = slots_of([one for one in steps if not isinstance(one, Source)], faults)
-        declared = _read_sources([*sources, *(one for one in steps if isinstance(one, Source))], faults)
-        check_names(slots, declared, faults)
-        if not slots and not faults:
-            faults.append("it has no steps")
-        self.workflows = _wire_all(slots, declared, dict(parameters or {}), self.treatments, faults)
-        self.hypotheses = _read_hypotheses(hypotheses, self.treatments, self.workflows, faults)
+        self.seed = read_seed(seed, faults)
+        self.description = read_text(description, "description", faults)
+        self.owners = read_owners(owners, faults)
+        self.tags: Mapping[str, str] = read_tags(tags, faults)
+        self.replicates = read_replicates(replicates, faults)
+        broken: dict[str, set[str]] = {"steps": set(), "treatments": set()}
+        self.treatments: Mapping[str, Treatment] = FrozenDict(
+            read_treatments(treatments, broken["treatments"], faults)
+        )
+        slots, among = read_steps(steps, broken["steps"], faults)
+        given = read_list(sources, "sources", "[customers, orders]", faults)
+        declared = read_sources([*given, *among], broken["steps"], faults)
+        check_names(slots, declared, broken["steps"], faults)
+        base = read_parameters(parameters, faults)
+        self.workflows: Mapping[str, Workflow] = FrozenDict(
+            _wire_all(slots, declared, base, self.treatments, broken["steps"], faults)
+        )
+        unwired = {*broken["treatments"], *(name for name in self.treatments if name not in self.workflows)}
+        unsound = {"treatments": unwired, "steps": broken["steps"]}
+        self.hypotheses = read_hypotheses(hypotheses, self.workflows, unsound, self.replicates, faults)
         swapped = [step for treatment in self.treatments.values() for step in treatment.steps.values()]
-        for step in {id(step): step for step in (*slots.values(), *swapped)}.values():
-            faults.extend(_randomness_faults(step))
+        for step in (*slots.values(), *swapped):
+            _check_randomness(step, faults)
         if faults:
             subject = f"experiment {name!r}" if isinstance(name, str) else "experiment"
-            raise DeclarationError(subject, list(dict.fromkeys(faults)))
+            raise DeclarationError(subject, list(faults))
         self._frozen = True
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if getattr(self, "_frozen", False) and name in _FIELDS:
+        if getattr(self, "_frozen", False) and not name.startswith("_"):
             raise AttributeError(
-                f"experiment {self.name!r} is declared: {name} cannot be changed; declare another"
+                f"experiment {self.name!r} is declared: {name} cannot be set; declare another"
             )
         super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"experiment {self.name!r} is declared: {name} cannot be deleted")
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _: object) -> Self:
+        return self
 
     def __repr__(self) -> str:
         return (
@@ -119,10 +148,7 @@ class Declaration:
     @cached_property
     def slots(self) -> tuple[str, ...]:
         """The slots of all treatments in an order in which each follows what it depends on."""
-        order: list[str] = []
-        for workflow in self.workflows.values():
-            order.extend(slot for slot in workflow.nodes if slot not in order)
-        return tuple(order)
+        return tuple(in_order(union_of(list(self.workflows.values())))[0])
 
     @cached_property
     def asset_slots(self) -> tuple[str, ...]:
@@ -149,15 +175,19 @@ class Declaration:
 
     def fingerprints(self) -> dict[int, Fingerprint]:
         """Take the fingerprint of every step and source as its code is now, by the object's id."""
-        members: dict[int, Step[..., Any] | Source[Any]] = {
-            id(step): step for step in _all_steps(self.workflows)
-        }
-        for workflow in self.workflows.values():
-            members.update({id(source): source for source in workflow.sources.values()})
-        return {
-            key: fingerprint(member.function, member.version if isinstance(member, Step) else None)
-            for key, member in members.items()
-        }
+        prints: dict[int, Fingerprint] = {}
+        taken: dict[tuple[int, str | None], Fingerprint] = {}
+        steps: list[Step[..., Any]] = [node.step for workflow in self.workflows.values() for node in workflow]
+        sources = [source for workflow in self.workflows.values() for source in workflow.sources.values()]
+        for member, version in [
+            *((step, step.version) for step in steps),
+            *((source, None) for source in sources),
+        ]:
+            code = id(member.function), version
+            if code not in taken:  # one function may fill several slots
+                taken[code] = fingerprint(member.function, version)
+            prints[id(member)] = taken[code]
+        return prints
 
     def version(self) -> str:
         """Give a digest of all that the results depend on, the data themselves excepted."""
@@ -165,7 +195,7 @@ class Declaration:
         parts = [
             self.name,
             str(self.seed),
-            ",".join(self.replicates.keys),
+            repr([replicate.identity for replicate in self.replicates]),
             repr(self.replicates.test_fraction),
         ]
         for treatment, workflow in self.workflows.items():
@@ -185,175 +215,95 @@ class Declaration:
         return digest(*parts)
 
 
-_FIELDS = frozenset(
-    [
-        "name",
-        "seed",
-        "description",
-        "owners",
-        "tags",
-        "replicates",
-        "treatments",
-        "workflows",
-        "hypotheses",
-        "workflow",
-    ]
-)
-
-
-def _read_replicates(value: Any, faults: list[str]) -> Replicates:
-    try:
-        return Replicates.read(value)
-    except DeclarationError as error:
-        faults.extend(error.faults)
-        return Replicates(1)
-
-
-def _read_treatments(value: Any, faults: list[str]) -> dict[str, Treatment]:
-    treatments = {BASELINE: Treatment()}
-    if not isinstance(value, Mapping | None):
-        faults.append(
-            f"treatments is a {type(value).__qualname__}: expected a mapping from names to treatments"
-        )
-        return treatments
-    for name, change in (value or {}).items():
-        if fault := partition_fault(name):
-            faults.append(f"treatment {name!r} {fault}")
-            continue
-        if not isinstance(change, Treatment | Mapping):
-            faults.append(
-                f"treatment {name!r} is a {type(change).__qualname__}: expected Treatment(...) or a mapping such as "
-                "{'step.parameter': value}"
-            )
-            continue
-        try:
-            treatment = change if isinstance(change, Treatment) else Treatment(change)
-        except DeclarationError as error:
-            faults.extend(f"treatment {name!r}: {fault}" for fault in error.faults)
-            continue
-        if name == BASELINE and treatment.changes:
-            faults.append(
-                "treatment 'baseline' is the workflow without any change; give this one another name"
-            )
-        treatments[name] = treatment
-    return treatments
-
-
-def _read_sources(sources: Sequence[Any], faults: list[str]) -> dict[str, Source[Any]]:
-    named: dict[str, Source[Any]] = {}
-    for one in sources:
-        if not isinstance(one, Source):
-            name = getattr(one, "__name__", type(one).__qualname__)
-            faults.append(f"sources has {name!r}, which is not a source: decorate it with @source")
-        elif named.setdefault(one.name, one) is not one:
-            faults.append(f"two sources are called {one.name!r}: give one of them another name")
-    return named
-
-
 def _wire_all(
     slots: Mapping[str, Step[..., Any]],
-    sources: Mapping[str, Source[Any]],
+    declared: Mapping[str, Source[Any]],
     parameters: Mapping[str, Any],
     treatments: Mapping[str, Treatment],
-    faults: list[str],
+    broken: Collection[str],
+    faults: Faults,
 ) -> dict[str, Workflow]:
+    """Wire the workflow of every treatment; those with faults are left out."""
     workflows: dict[str, Workflow] = {}
-    baseline, found = wire(slots, sources, parameters)
-    faults.extend(found)
-    if baseline is not None:
-        workflows[BASELINE] = baseline
+    baseline = Wiring(slots, dict(declared), parameters, faults, broken=broken)
+    made = baseline.wire()
+    if made is not None:
+        workflows[BASELINE] = made
     for name, treatment in treatments.items():
         if name == BASELINE:
             continue
-        known = baseline.sources if baseline is not None else sources
+        known = baseline.sources
         unknown = [
-            *(f"step {slot!r}: {did_you_mean(slot, slots)}" for slot in treatment.steps if slot not in slots),
-            *(f"source {one!r}: {did_you_mean(one, known)}" for one in treatment.sources if one not in known),
+            *(
+                f"step {one!r}: {did_you_mean(one, slots)}"
+                for one in treatment.steps
+                if one not in {*slots, *broken}
+            ),
+            *(
+                f"source {one!r}: {did_you_mean(one, known)}"
+                for one in treatment.sources
+                if one not in {*known, *broken}
+            ),
         ]
+        faults.extend(f"treatment {name!r} swaps the unknown {fault}" for fault in unknown)
         if unknown:
-            faults.extend(f"treatment {name!r} swaps the unknown {fault}" for fault in unknown)
             continue
-        swapped = {**slots, **{slot: step.named(slot) for slot, step in treatment.steps.items()}}
-        kept = {
-            address: value
-            for address, value in parameters.items()
-            if address.partition(".")[0] not in treatment.steps
-            or address.partition(".")[2] in swapped[address.partition(".")[0]].parameters
+        steps = {
+            slot: treatment.steps[slot].named(slot) if slot in treatment.steps else slots[slot]
+            for slot in slots
         }
-        still_read = {parameter for step in swapped.values() for parameter in step.parameters}
-        own = {one: source for one, source in {**known, **treatment.sources}.items() if one in still_read}
-        workflow, found = wire(swapped, own, {**kept, **treatment.parameters})
-        # A fault of the baseline is told once, not for each treatment.
-        faults.extend(f"treatment {name!r}: {fault}" for fault in found if fault not in faults)
-        if workflow is not None:
-            workflows[name] = workflow
-    if len(workflows) == len(treatments) and (cycle := union_cycle(list(workflows.values()))):
-        faults.append(
-            f"treatments wire steps in opposite directions: {' → '.join(cycle)}; the assets of all treatments share "
-            "one lineage"
-        )
-    swaps: dict[str, Source[Any]] = {}
-    faults.extend(
-        f"two different sources are called {source.name!r}: give one of them another name"
-        for workflow in workflows.values()
-        for source in workflow.sources.values()
-        if swaps.setdefault(source.name, source) is not source
-    )
+        kept = {
+            address: value for address, value in parameters.items() if _still_fits(address, treatment, steps)
+        }
+        made = Wiring(
+            steps,
+            {**known, **treatment.sources},
+            {**kept, **treatment.parameters},
+            faults,
+            own=treatment.parameters,
+            treatment=name,
+            broken=broken,
+        ).wire()
+        if made is not None:
+            workflows[name] = made
+    if len(workflows) == len(treatments) and not faults:
+        _check_together(workflows, declared, faults)
     return workflows
 
 
-def _read_hypotheses(
-    hypotheses: Sequence[Any],
-    treatments: Mapping[str, Treatment],
-    workflows: Mapping[str, Workflow],
-    faults: list[str],
-) -> tuple[Hypothesis, ...]:
-    seen: set[str] = set()
-    for one in hypotheses:
-        if not isinstance(one, Hypothesis):
-            faults.append(f"hypotheses has a {type(one).__qualname__}: expected Hypothesis(...)")
-            continue
-        if one.name in seen:
-            faults.append(f"two hypotheses are called {one.name!r}")
-        seen.add(one.name)
-        for arm in dict.fromkeys((one.treatment, one.against)):
-            if arm not in treatments:
-                faults.append(
-                    f"hypothesis {one.name!r} is about the unknown treatment {arm!r}: {did_you_mean(arm, treatments)}"
-                )
-                continue
-            if arm not in workflows:
-                continue  # its own faults are told
-            metrics = workflows[arm].metrics()
-            if one.metric not in metrics:
-                where = (
-                    f" under {arm!r}"
-                    if any(one.metric in other.metrics() for other in workflows.values())
-                    else ""
-                )
-                faults.append(
-                    f"hypothesis {one.name!r} is about {one.metric!r}, which no step declares{where}: "
-                    f"{did_you_mean(one.metric, metrics)}"
-                )
-                break
-            if metrics[one.metric] is str:
-                faults.append(
-                    f"hypothesis {one.name!r} is about {one.metric!r}, which is text: nothing to compare"
-                )
-                break
-    return tuple(one for one in hypotheses if isinstance(one, Hypothesis))
+def _still_fits(address: str, treatment: Treatment, steps: Mapping[str, Step[..., Any]]) -> bool:
+    """Whether a value of the experiment is one for the treatment too, whose swapped step may lack the parameter."""
+    slot, _, parameter = address.partition(".")
+    return slot not in treatment.steps or slot not in steps or parameter in steps[slot].parameters
 
 
-def _all_steps(workflows: Mapping[str, Workflow]) -> list[Step[..., Any]]:
-    return [node.step for workflow in workflows.values() for node in workflow]
+def _check_together(
+    workflows: Mapping[str, Workflow], declared: Mapping[str, Source[Any]], faults: Faults
+) -> None:
+    """Note what only all treatments together show."""
+    cycle = in_order(union_of(list(workflows.values())))[1]
+    if cycle:
+        faults.add(
+            f"treatments wire steps in opposite directions: {' → '.join(cycle)}; the assets of all treatments share "
+            "one lineage"
+        )
+    read = [source for workflow in workflows.values() for source in workflow.sources.values()]
+    names: dict[str, Source[Any]] = {}
+    for source in read:
+        if names.setdefault(source.name, source) is not source:
+            faults.add(f"two different sources are called {source.name!r}: give one of them another name")
+    for name, source in declared.items():
+        if source not in read:
+            faults.add(
+                f"source {name!r} is read by no step: name a step's parameter after it, or leave it out"
+            )
 
 
-def _randomness_faults(step: Step[..., Any]) -> list[str]:
+def _check_randomness(step: Step[..., Any], faults: Faults) -> None:
     uses = () if step.legacy_rng else fingerprint(step.function).global_randomness
-    if not uses:
-        return []
-    plain = [re.sub(r"[^\w.' ]", "", use) for use in uses]
-    cure = "take `rng` or `seed` as a parameter, or declare @step(legacy_rng=True)"
-    return [
-        f"step {step.name!r} draws from {listing(plain)}, whose numbers depend on all that ran before: {cure}"
-    ]
+    if uses:
+        cure = "take `rng` or `seed` as a parameter, or declare @step(legacy_rng=True)"
+        faults.add(
+            f"step {step.name!r} draws from {listing(uses)}, whose numbers depend on all that ran before: {cure}",
+            *("randomness", id(step.function)),
+        )

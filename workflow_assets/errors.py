@@ -90,7 +90,7 @@ def did_you_mean(name: str, candidates: Iterable[str]) -> str:
     "there are 'a' and 'b'"
     """
     known = list(dict.fromkeys(candidates))
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    near = _near(name, known)
     if near:
         return f"did you mean {listing(near, 'or')}?"
     if not known:
@@ -100,6 +100,18 @@ def did_you_mean(name: str, candidates: Iterable[str]) -> str:
     if len(known) > 12:
         return f"there are {len(known)}, among them {listing(known[:8])}"
     return f"there are {listing(known)}"
+
+
+def _near(name: str, known: Sequence[str]) -> list[str]:
+    scores = {one: difflib.SequenceMatcher(None, name, one).ratio() for one in known}
+    if "." not in name:  # a parameter without its step
+        for one in known:
+            scores[one] = max(
+                scores[one], 0.95 * difflib.SequenceMatcher(None, name, one.rpartition(".")[2]).ratio()
+            )
+    best = max(scores.values(), default=0.0)
+    near = [one for one in known if scores[one] >= max(0.6, best - 0.15)]
+    return sorted(near, key=lambda one: -scores[one])[:3]
 
 
 def listing(names: Iterable[str], conjunction: str = "and") -> str:

@@ -10,13 +10,14 @@ it holds at the moment does not.
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from workflow_assets.canonical import digest
+from workflow_assets.code.generators import global_method
+from workflow_assets.code.readers import Reader
 from workflow_assets.modules import home_module, is_users_module, qualified_name, wrapped
-from workflow_assets.readers import Reader
 
 
 @dataclass(frozen=True)
@@ -73,3 +74,20 @@ def code_form(thing: Any) -> str:
     if isinstance(thing, types.BuiltinFunctionType) or not is_users_module(home):
         return qualified_name(thing)
     return _read(thing, defaults=True).digest
+
+
+def global_draws(things: Iterable[Any]) -> tuple[str, ...]:
+    """Name the global random generators that code draws from, which is itself a value.
+
+    >>> import random
+    >>> global_draws([random.gauss, max, 3])
+    ('random.gauss',)
+    """
+    draws: dict[str, None] = {}
+    for thing in things:
+        code = wrapped(thing) or thing
+        if (name := global_method(code)) is not None:
+            draws[name] = None
+        elif isinstance(code, types.FunctionType) and is_users_module(home_module(code)):
+            draws.update(dict.fromkeys(fingerprint(code).global_randomness))
+    return tuple(draws)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+from workflow_assets.canonical import unwrap_scalar
 from workflow_assets.errors import DeclarationError, did_you_mean, excerpt
 from workflow_assets.names import identifier_fault
 
@@ -55,31 +56,27 @@ class Hypothesis:
     description: str = ""
 
     def __post_init__(self) -> None:
-        faults = []
-        if fault := identifier_fault(self.name):
-            faults.append(f"its name {fault}")
+        for name in ("margin", "alpha"):
+            object.__setattr__(self, name, unwrap_scalar(getattr(self, name)))
+        faults = [*_text_faults(self), *_number_faults(self)]
         if self.name in RESERVED:
             faults.append(f"{self.name!r} is the name of a built-in check; choose another")
         if self.alternative not in ALTERNATIVES:
             faults.append(
                 f"alternative = {self.alternative!r}: {did_you_mean(str(self.alternative), ALTERNATIVES)}"
             )
-        if not _is_number(self.margin) or not math.isfinite(self.margin):
-            faults.append(f"margin = {excerpt(self.margin)}: expected a finite number")
-        elif self.alternative == "two-sided" and self.margin < 0:
-            faults.append(f"margin = {self.margin}: a two-sided claim has a margin of 0 or more")
-        if not _is_number(self.alpha) or not 0 < self.alpha < 1:
-            faults.append(f"alpha = {excerpt(self.alpha)}: expected a rate between 0 and 1")
         if self.test not in TESTS:
             faults.append(f"test = {self.test!r}: {did_you_mean(str(self.test), TESTS)}")
-        elif self.test in UNPAIRED_TESTS and self.paired:
+        elif self.test in UNPAIRED_TESTS and self.paired is True:
             faults.append(f"test = {self.test!r} compares unpaired samples: say paired=False")
-        elif self.test in PAIRED_TESTS and not self.paired:
+        elif self.test in PAIRED_TESTS and self.paired is False:
             faults.append(f"test = {self.test!r} compares pairs: leave out paired=False")
         if self.treatment == self.against:
             faults.append(f"treatment and against are both {self.treatment!r}: nothing is compared")
         if faults:
-            raise DeclarationError(f"hypothesis {self.name!r}", faults)
+            raise DeclarationError(
+                f"hypothesis {self.name!r}" if isinstance(self.name, str) else "hypothesis", faults
+            )
 
     def claim(self) -> str:
         """Tell the claim in words."""
@@ -88,6 +85,39 @@ class Hypothesis:
             return f"{difference} is not 0" if not self.margin else f"{difference} is beyond ±{self.margin:g}"
         sign, bound = (">", self.margin) if self.alternative == "greater" else ("<", -self.margin)
         return f"{difference} {sign} {bound + 0.0:g}"
+
+
+def _text_faults(one: Any) -> list[str]:
+    faults = []
+    if fault := identifier_fault(one.name):
+        faults.append(f"its name {fault}")
+    faults += [
+        f"{name} = {excerpt(getattr(one, name))}: expected {what}"
+        for name, what in (
+            ("metric", "a metric's name, such as 'score.accuracy'"),
+            ("treatment", "a treatment's name"),
+            ("against", "a treatment's name"),
+            ("description", "a text"),
+        )
+        if not isinstance(getattr(one, name), str)
+    ]
+    return faults
+
+
+def _number_faults(one: Any) -> list[str]:
+    faults = []
+    if not _is_number(one.margin) or not math.isfinite(one.margin):
+        faults.append(f"margin = {excerpt(one.margin)}: expected a finite number")
+    elif one.alternative == "two-sided" and one.margin < 0:
+        faults.append(f"margin = {one.margin}: a two-sided claim has a margin of 0 or more")
+    if not _is_number(one.alpha) or not 0 < one.alpha < 1:
+        faults.append(f"alpha = {excerpt(one.alpha)}: expected a rate between 0 and 1")
+    faults += [
+        f"{name} = {excerpt(getattr(one, name))}: expected True or False"
+        for name in ("paired", "gate")
+        if not isinstance(getattr(one, name), bool)
+    ]
+    return faults
 
 
 def _is_number(value: object) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
+from workflow_assets.canonical import unwrap_scalar
 from workflow_assets.errors import DeclarationError, excerpt
 from workflow_assets.names import partition_fault
 
@@ -36,19 +38,24 @@ class Replicates:
     test_fraction: float | None = None
 
     def __post_init__(self) -> None:
+        count = _whole(self.count)
         faults = []
-        if isinstance(self.count, bool) or not isinstance(self.count, int) or self.count < 1:
+        if count is None or count < 1:
             faults.append(
                 f"replicates = {excerpt(self.count)}: expected a whole number of at least 1, or the names of units"
             )
-        if self.test_fraction is not None and not (
-            isinstance(self.test_fraction, float) and 0.0 < self.test_fraction < 1.0
-        ):
-            faults.append(
-                f"test_fraction = {excerpt(self.test_fraction)}: expected a fraction between 0 and 1"
-            )
+        if self.units is not None:
+            object.__setattr__(self, "units", tuple(map(_plain, self.units)))
+            faults += _unit_faults(self.units)
+            if self.units and count is not None and count != len(self.units):
+                faults.append(f"there are {len(self.units)} units, and count = {count}")
+        fraction = unwrap_scalar(self.test_fraction)
+        if fraction is not None and not (isinstance(fraction, float) and 0.0 < fraction < 1.0):
+            faults.append(f"test_fraction = {excerpt(fraction)}: expected a fraction between 0 and 1")
         if faults:
             raise DeclarationError("replicates", faults)
+        object.__setattr__(self, "count", count)
+        object.__setattr__(self, "test_fraction", fraction)
 
     @classmethod
     def read(cls, value: Any) -> Replicates:
@@ -58,18 +65,18 @@ class Replicates:
         """
         if isinstance(value, Replicates):
             return value
-        if isinstance(value, int | float | str) or not isinstance(value, Iterable):
-            return cls(value)  # type: ignore[arg-type] # which says what is wrong with all but a whole number
+        if isinstance(value, AbstractSet):
+            raise DeclarationError(
+                "replicates",
+                [f"replicates is a {type(value).__qualname__}, which has no order: give a list of units"],
+            )
+        single = isinstance(value, str | bytes) or _whole(value) is not None
+        if single or not isinstance(value, Iterable) or getattr(value, "shape", None) == ():
+            return cls(value)  # which says what is wrong with all but a whole number
         units = list(value)
-        faults = []
-        if not units:
-            faults.append("replicates is empty: name at least one unit, or give a number")
-        counts = Counter(map(repr, units))
-        faults.extend(f"unit {unit} is named more than once" for unit, count in counts.items() if count > 1)
-        faults.extend(f"unit {excerpt(unit)} {fault}" for unit in units if (fault := partition_fault(unit)))
-        if faults:
-            raise DeclarationError("replicates", faults)
-        return cls(len(units), tuple(units))
+        if units and not any(isinstance(unit, str) for unit in units):
+            return cls(value)  # type: ignore[arg-type]
+        return cls(max(len(units), 1), tuple(units))
 
     def __len__(self) -> int:
         return self.count
@@ -83,6 +90,25 @@ class Replicates:
     def keys(self) -> list[str]:
         """The partition keys, in order."""
         return [replicate.key for replicate in self]
+
+
+def _whole(value: object) -> int | None:
+    """Give a whole number, numpy's too; None for anything else, such as True."""
+    value = unwrap_scalar(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _plain(unit: object) -> object:
+    return str(unit) if isinstance(unit, str) else unit
+
+
+def _unit_faults(units: tuple[object, ...]) -> list[str]:
+    if not units:
+        return ["replicates is empty: name at least one unit, or give a number"]
+    counts = Counter(map(repr, units))
+    faults = [f"unit {unit} is named more than once" for unit, count in counts.items() if count > 1]
+    faults += [f"unit {excerpt(unit)} {fault}" for unit in units if (fault := partition_fault(unit))]
+    return faults
 
 
 def resamples(count: int, *, test_fraction: float) -> Replicates:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from workflow_assets.callers import Caller, Place, Recorded
-from workflow_assets.contracts import checker
+from workflow_assets.contracts.annotations import checker
 from workflow_assets.errors import (
     CodecError,
     ContractError,

@@ -9,15 +9,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, overload
 
-from workflow_assets.contracts import read_hints
-from workflow_assets.errors import DeclarationError
-from workflow_assets.names import identifier_fault
+from workflow_assets.contracts.hints import read_hints
+from workflow_assets.errors import DeclarationError, listing
+from workflow_assets.functions import Registered, as_owners, declared_faults, names_around
+from workflow_assets.mappings import FrozenDict
 
 R = TypeVar("R")
 
 
-@dataclass(frozen=True, eq=False)
-class Source(Generic[R]):
+@dataclass(frozen=True, eq=False, repr=False)
+class Source(Registered, Generic[R]):
     """A registered data set. Calling a source loads it.
 
     With a `version`, the loader runs only when the version or the loader's code is new. Without one, the data are
@@ -34,41 +35,41 @@ class Source(Generic[R]):
     returns: Any = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        faults = []
-        if not isinstance(self.function, types.FunctionType):
-            faults.append(f"a source is a plain function, not a {type(self.function).__qualname__}")
-        else:
-            parameters = list(inspect.signature(self.function).parameters)
-            if parameters:
-                faults.append(
-                    f"its loader takes {', '.join(parameters)}; a source takes nothing: make it a step"
-                )
-            if inspect.isgeneratorfunction(self.function) or inspect.iscoroutinefunction(self.function):
-                faults.append("its loader returns one value, it neither yields nor awaits")
-        if fault := identifier_fault(self.name):
-            faults.append(f"its name {fault}")
+        object.__setattr__(self, "owners", as_owners(self.owners))
+        faults = declared_faults(self, "source")
+        if isinstance(self.function, types.FunctionType):
+            faults += _loader_faults(self.function)
         if faults:
-            raise DeclarationError(f"source {self.name!r}", faults)
-        hints = read_hints(self.function, self.scope)
-        object.__setattr__(self, "returns", hints.get("return", inspect.Parameter.empty))
-        object.__setattr__(self, "__doc__", self.function.__doc__)
-        object.__setattr__(self, "__name__", self.name)
-        object.__setattr__(self, "__module__", self.function.__module__)
-        object.__setattr__(self, "__qualname__", self.function.__qualname__)
+            raise DeclarationError(
+                f"source {self.name!r}" if isinstance(self.name, str) else "source", faults
+            )
+        returns = read_hints(self.function, self.scope).get("return", inspect.Parameter.empty)
+        object.__setattr__(self, "returns", returns)
+        object.__setattr__(self, "tags", FrozenDict(self.tags))
+        self._take_after_function()
 
-    @property
-    def __wrapped__(self) -> Callable[[], R]:
-        """The loader."""
-        return self.function
+    def __repr__(self) -> str:
+        return (
+            f"Source({self.name})"
+            if self.version is None
+            else f"Source({self.name}, version={self.version!r})"
+        )
 
     def __call__(self) -> R:
         """Load the data."""
         return self.function()
 
-    @property
-    def description(self) -> str:
-        """The loader's docstring."""
-        return inspect.cleandoc(self.function.__doc__ or "")
+
+def _loader_faults(function: types.FunctionType) -> list[str]:
+    faults = []
+    if parameters := list(inspect.signature(function).parameters):
+        faults.append(f"its loader takes {listing(parameters)}; a source takes nothing: make it a step")
+    inner = inspect.unwrap(function)
+    if inspect.iscoroutinefunction(inner):
+        faults.append("its loader is a coroutine function: run the event loop inside")
+    elif inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
+        faults.append("its loader is a generator function; a source returns one value: return a list")
+    return faults
 
 
 @overload
@@ -110,18 +111,22 @@ def source(
     >>> numbers.version
     '1'
     """
-    frame = sys._getframe(1)
-    scope = {} if frame.f_locals is frame.f_globals else dict(frame.f_locals)
+    scope = names_around(sys._getframe(1))
 
     def decorate(function: Callable[[], Any]) -> Source[Any]:
+        if isinstance(function, Registered):
+            raise DeclarationError(
+                f"source {getattr(function, 'name', '')!r}",
+                [f"it is a {type(function).__name__.lower()} already"],
+            )
         own = getattr(function, "__name__", type(function).__qualname__)
         return Source(
             function,
             name=own if name is None else name,
             slug=own if slug is None else slug,
             version=None if version is None else str(version),
-            tags=dict(tags or {}),
-            owners=tuple(owners),
+            tags={} if tags is None else tags,
+            owners=as_owners(owners),
             scope=scope,
         )
 

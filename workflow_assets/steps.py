@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import importlib
 import inspect
 import sys
 import types
@@ -11,10 +10,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
-from workflow_assets.contracts import Metrics, MetricType, metric_type, read_hints
-from workflow_assets.errors import DeclarationError, UnknownNameError, did_you_mean
+from workflow_assets.contracts.annotations import Metrics
+from workflow_assets.contracts.checkers import MetricType, metric_type
+from workflow_assets.contracts.hints import read_hints
+from workflow_assets.errors import DeclarationError, UnknownNameError, did_you_mean, excerpt
+from workflow_assets.functions import Registered, as_owners, declared_faults, names_around
+from workflow_assets.mappings import FrozenDict
 from workflow_assets.modules import qualified_name
-from workflow_assets.names import identifier_fault
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,8 +36,8 @@ class Parameter:
     default: Any
 
 
-@dataclass(frozen=True, eq=False)
-class Step(Generic[P, R]):
+@dataclass(frozen=True, eq=False, repr=False)
+class Step(Registered, Generic[P, R]):
     """A registered function. Calling a step calls its function.
 
     `name` is the slot that it fills in a workflow, `slug` the name that it is registered under.
@@ -55,26 +57,29 @@ class Step(Generic[P, R]):
     scope: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        faults = _function_faults(self)
+        self._set("owners", as_owners(self.owners))
+        faults = [*declared_faults(self, "step"), *_option_faults(self)]
+        if isinstance(self.function, types.FunctionType):
+            faults += _function_faults(self.function)
         if faults:
-            raise DeclarationError(f"step {self.name!r}", faults)
+            raise DeclarationError(_subject(self), faults)
         hints = read_hints(self.function, self.scope)
         parameters = {
             parameter.name: Parameter(parameter.name, hints.get(parameter.name, REQUIRED), parameter.default)
             for parameter in inspect.signature(self.function).parameters.values()
         }
         self._set("given", frozenset(parameters) & frozenset(GIVEN))
-        self._set("parameters", {name: one for name, one in parameters.items() if name not in GIVEN})
+        self._set(
+            "parameters", FrozenDict({name: one for name, one in parameters.items() if name not in GIVEN})
+        )
         self._set("returns", hints.get("return", REQUIRED))
-        self._set("metrics", _declared_metrics(self))
-        self._set("__doc__", self.function.__doc__)
-        self._set("__name__", self.name)
-        self._set("__module__", self.function.__module__)
-        self._set("__qualname__", self.function.__qualname__)
+        self._set("tags", FrozenDict(self.tags))
+        self._set("metrics", FrozenDict(_declared_metrics(self, faults)))
+        self._take_after_function()
         if self.transient and self.metrics:
-            raise DeclarationError(
-                f"step {self.name!r}", ["it is transient, so that nothing would keep the metrics it reports"]
-            )
+            faults.append("it is transient, so that nothing would keep the metrics it reports")
+        if faults:
+            raise DeclarationError(_subject(self), faults)
 
     given: frozenset[str] = field(init=False, repr=False)
     parameters: Mapping[str, Parameter] = field(init=False, repr=False)
@@ -85,19 +90,12 @@ class Step(Generic[P, R]):
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
 
-    @property
-    def __wrapped__(self) -> Callable[P, R]:
-        """The function."""
-        return self.function
+    def __repr__(self) -> str:
+        return f"Step({self.name}({', '.join(inspect.signature(self.function).parameters)}))"
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function."""
         return self.function(*args, **kwargs)
-
-    @property
-    def description(self) -> str:
-        """The function's docstring."""
-        return inspect.cleandoc(self.function.__doc__ or "")
 
     @property
     def random(self) -> bool:
@@ -106,46 +104,13 @@ class Step(Generic[P, R]):
 
     def named(self, name: str) -> Step[P, R]:
         """Use one function for another slot: ``model.named("second_model")``."""
-        return replace(self, name=name)
+        return self if name == self.name else replace(self, name=name)
 
     def metric_names(self) -> dict[str, MetricType]:
         """Give the declared metrics by their full names, such as ``score.accuracy``."""
         return {
             f"{self.name}.{metric}" if metric else self.name: kind for metric, kind in self.metrics.items()
         }
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        if _find(self.function.__module__, self.function.__qualname__) is self.function:
-            state = {name: getattr(self, name) for name in _STATE}
-            return _rebuild, (self.function, state)
-        found = _find(self.function.__module__, self.function.__qualname__)
-        if not isinstance(found, Step) or found.function is not self.function:
-            raise TypeError(
-                f"step {self.name!r} cannot be pickled by name: "
-                f"{qualified_name(self.function)} is not a step of an importable module"
-            )
-        return _restore, (self.function.__module__, self.function.__qualname__, self.name)
-
-
-_STATE = ("name", "slug", "version", "stream", "legacy_rng", "memo", "transient", "records", "tags", "owners")
-
-
-def _rebuild(function: Callable[..., Any], state: Mapping[str, Any]) -> Step[..., Any]:
-    return Step(function, **state)
-
-
-def _restore(module: str, qualname: str, name: str) -> Step[..., Any]:
-    found = _find(importlib.import_module(module).__name__, qualname)
-    if not isinstance(found, Step):
-        raise UnknownNameError(f"{module} has no step {qualname!r}")
-    return found if found.name == name else found.named(name)
-
-
-def _find(module: str, qualname: str) -> Any:
-    holder: Any = sys.modules.get(module)
-    for part in qualname.split("."):
-        holder = getattr(holder, part, None)
-    return holder
 
 
 @overload
@@ -205,13 +170,13 @@ def step(
     >>> double(4)
     8
     """
-    frame = sys._getframe(1)
-    scope = {} if frame.f_locals is frame.f_globals else dict(frame.f_locals)
+    scope = names_around(sys._getframe(1))
 
     def decorate(function: Callable[..., Any]) -> Step[..., Any]:
         if isinstance(function, Step):
             raise DeclarationError(
-                f"step {function.name!r}", ["it is a step already; use .named() for another slot"]
+                f"step {function.name!r}",
+                [f"it is a step already; {function.name}.named('another') fills another slot with it"],
             )
         own = getattr(function, "__name__", type(function).__qualname__)
         return Step(
@@ -224,26 +189,41 @@ def step(
             memo=memo,
             transient=transient,
             records=records,
-            tags=dict(tags or {}),
-            owners=tuple(owners),
+            tags={} if tags is None else tags,
+            owners=as_owners(owners),
             scope=scope,
         )
 
     return decorate if function is None else decorate(function)
 
 
-def _function_faults(one: Step[..., Any]) -> list[str]:
-    function = one.function
-    if not isinstance(function, types.FunctionType):
-        return [f"a step is a plain function, not a {type(function).__qualname__}; write `def` around it"]
+def _subject(one: Step[..., Any]) -> str:
+    return f"step {one.name!r}" if isinstance(one.name, str) else "step"
+
+
+def _option_faults(one: Any) -> list[str]:
     faults = []
-    if fault := identifier_fault(one.name):
-        faults.append(f"its name {fault}")
     if one.name == "results":
         faults.append("'results' is the table that every experiment ends in; choose another name")
-    if inspect.iscoroutinefunction(function):
+    if one.stream is not None and (not isinstance(one.stream, str) or not one.stream.strip()):
+        faults.append(f"stream = {excerpt(one.stream)}: expected a text")
+    if one.records is not None and not (isinstance(one.records, type) and issubclass(one.records, Metrics)):
+        faults.append(f"records = {excerpt(one.records)}: expected a class that is derived from Metrics")
+    options = {option: getattr(one, option) for option in ("legacy_rng", "memo", "transient")}
+    faults += [
+        f"{option} = {excerpt(value)}: expected True or False"
+        for option, value in options.items()
+        if not isinstance(value, bool)
+    ]
+    return faults
+
+
+def _function_faults(function: types.FunctionType) -> list[str]:
+    faults = []
+    inner = inspect.unwrap(function)
+    if inspect.iscoroutinefunction(inner):
         faults.append("it is a coroutine function; steps are plain functions: run the event loop inside")
-    elif inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+    elif inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
         faults.append("it is a generator function; a step returns one value: return a list")
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}:
@@ -258,7 +238,7 @@ def _function_faults(one: Step[..., Any]) -> list[str]:
     return faults
 
 
-def _declared_metrics(one: Step[..., Any]) -> dict[str, MetricType]:
+def _declared_metrics(one: Step[..., Any], faults: list[str]) -> dict[str, MetricType]:
     metrics: dict[str, MetricType] = {}
     if isinstance(one.returns, type) and issubclass(one.returns, Metrics):
         metrics.update(_fields(one.returns))
@@ -266,7 +246,7 @@ def _declared_metrics(one: Step[..., Any]) -> dict[str, MetricType]:
         metrics[""] = kind
     for name, recorded in _fields(one.records).items() if one.records is not None else ():
         if name in metrics:
-            raise DeclarationError(f"step {one.name!r}", [f"metric {name!r} is both returned and recorded"])
+            faults.append(f"metric {name!r} is both returned and recorded")
         metrics[name] = recorded
     return metrics
 
@@ -333,9 +313,17 @@ class Registry:
 
 def private_copy(value: Any) -> Any:
     """Give a value that nobody else holds, so that changing it in place is nobody's surprise."""
-    if (
-        isinstance(value, str | bytes | int | float | complex | bool | types.FunctionType | type)
-        or value is None
-    ):
-        return value
-    return copy.deepcopy(value)
+    return value if value is None or isinstance(value, _UNCHANGEABLE) else copy.deepcopy(value)
+
+
+_UNCHANGEABLE = (
+    str,
+    bytes,
+    int,
+    float,
+    complex,
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    types.ModuleType,
+    type,
+)

@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from workflow_assets.canonical import parameter_form
-from workflow_assets.contracts import MetricType, coerce, compatible, describe
-from workflow_assets.errors import ContractError, UnkeyableError, did_you_mean, listing
-from workflow_assets.fingerprint import code_form
+from workflow_assets.contracts.checkers import MetricType, describe
+from workflow_assets.contracts.coercions import coerce
+from workflow_assets.contracts.edges import compatible
+from workflow_assets.errors import ContractError, UnkeyableError, did_you_mean, excerpt, listing
+from workflow_assets.faults import Faults
+from workflow_assets.fingerprint import code_form, global_draws
+from workflow_assets.mappings import FrozenDict
 from workflow_assets.sources import Source
-from workflow_assets.steps import GIVEN, REQUIRED, Step, private_copy
+from workflow_assets.steps import GIVEN, REQUIRED, Parameter, Step, private_copy
 
 
 @dataclass(frozen=True)
 class Node:
     """A step in its slot: what each input is wired to, and the configuration in effect.
 
-    `forms` holds the canonical form of each configured value, which is what enters the compute key.
+    `written` holds the canonical form of each configured value that holds no code.
     """
 
     slot: str
     step: Step[..., Any]
     inputs: Mapping[str, str]
     settings: Mapping[str, Any]
-    forms: Mapping[str, str]
+    written: Mapping[str, str] = field(repr=False)
+
+    @property
+    def forms(self) -> dict[str, str]:
+        """The canonical form of each configured value, which is what enters the compute key.
+
+        Values that hold code are written anew each time: in a notebook, what a function depends on may change.
+        """
+        return {
+            name: self.written.get(name) or parameter_form(value, f"{self.slot}.{name}", code_form)
+            for name, value in self.settings.items()
+        }
 
 
 @dataclass(frozen=True)
@@ -49,131 +64,210 @@ class Workflow:
         return metrics
 
 
-def wire(  # noqa: C901 - one branch for each way in which a parameter can be provided
-    steps: Mapping[str, Step[..., Any]],
-    sources: Mapping[str, Source[Any]],
-    parameters: Mapping[str, Any],
-) -> tuple[Workflow | None, list[str]]:
-    """Wire steps by the names of their parameters; give the workflow, or every fault that prevents it.
+@dataclass
+class Wiring:
+    """Wires steps by the names of their parameters, and notes every fault that prevents it.
 
-    `steps` maps slots to steps; `parameters` maps ``slot.parameter`` to values.
+    Args:
+        steps: the steps by slot.
+        sources: the sources by the name that steps ask for; those found where steps are defined are added.
+        parameters: values by ``slot.parameter``.
+        faults: where faults are noted.
+        own: the addresses whose values are the treatment's own.
+        treatment: the treatment's name; empty for the baseline.
+        broken: names whose faults are told elsewhere; what asks for them is no fault of its own.
     """
-    faults: list[str] = []
-    sources = dict(sources)
-    nodes: dict[str, Node] = {}
-    owned = _settings_by_slot(steps, parameters, faults)
-    for slot, step in steps.items():
+
+    steps: Mapping[str, Step[..., Any]]
+    sources: dict[str, Source[Any]]
+    parameters: Mapping[str, Any]
+    faults: Faults
+    own: Collection[str] = ()
+    treatment: str = ""
+    broken: Collection[str] = ()
+
+    def wire(self) -> Workflow | None:
+        """Give the workflow; None where there are faults."""
+        before = len(self.faults)
+        owned = self._by_slot()
+        nodes = {slot: self._node(slot, step, owned[slot]) for slot, step in self.steps.items()}
+        order, cycle = in_order(
+            {slot: [name for name in node.inputs.values() if name in nodes] for slot, node in nodes.items()}
+        )
+        if len(cycle) == 2:
+            place = f"{cycle[0]}.{cycle[0]}"
+            self._fault(
+                f"{place} has the name of its own step, which cannot be its own input: rename one", place
+            )
+        elif cycle:
+            self._fault(
+                f"steps depend on each other in a circle: {' → '.join(cycle)}", "circle", frozenset(cycle)
+            )
+        if cycle or self.broken or len(self.faults) > before or not all(map(_is_complete, nodes.values())):
+            return None
+        used = {name for node in nodes.values() for name in node.inputs.values()}
+        sources = {name: source for name, source in self.sources.items() if name in used}
+        return Workflow(FrozenDict({slot: nodes[slot] for slot in order}), FrozenDict(sources))
+
+    def _fault(self, text: str, *key: Any) -> None:
+        self.faults.add(f"treatment {self.treatment!r}: {text}" if self.treatment else text, *key)
+
+    def _by_slot(self) -> dict[str, dict[str, Any]]:
+        owned: dict[str, dict[str, Any]] = {slot: {} for slot in self.steps}
+        known = [
+            f"{slot}.{parameter.name}"
+            for slot, step in self.steps.items()
+            for parameter in step.parameters.values()
+            if parameter.default is not REQUIRED or not self._provider(step, parameter.name)
+        ]
+        for address, value in self.parameters.items():
+            slot, _, name = address.partition(".")
+            origin = self.treatment if address in self.own else ""
+            if slot in self.steps and name in self.steps[slot].parameters:
+                owned[slot][name] = value
+            elif slot in self.steps and name in GIVEN:
+                self._fault(
+                    f"{address!r} is given by the engine and cannot be set", "address", address, origin
+                )
+            elif slot not in self.broken:
+                near = did_you_mean(address, known)
+                self._fault(f"{address!r} is no parameter of any step: {near}", "address", address, origin)
+        return owned
+
+    def _node(self, slot: str, step: Step[..., Any], owned: Mapping[str, Any]) -> Node:
         inputs: dict[str, str] = {}
         settings: dict[str, Any] = {}
-        forms: dict[str, str] = {}
+        written: dict[str, str] = {}
         for parameter in step.parameters.values():
             name, place = parameter.name, f"{slot}.{parameter.name}"
-            provider = steps.get(name) or sources.get(name) or _source_in_scope(step, name)
-            if provider is not None and name in owned[slot]:
-                faults.append(
-                    f"{place} is wired to {_kind(provider)} {name!r} and cannot be set to a value too"
+            origin = self.treatment if place in self.own else ""
+            code = id(step.function)
+            provider = self._provider(step, name)
+            if provider is not None and name in owned:
+                self._fault(
+                    f"{place} is wired to {_kind(provider)} {name!r} and cannot be set to a value too",
+                    *("set", code, name, origin),
                 )
             elif provider is not None and parameter.default is not REQUIRED:
-                faults.append(
+                self._fault(
                     f"{place} could be {_kind(provider)} {name!r} or the parameter with default "
-                    f"{parameter.default!r}: rename one of them"
+                    f"{excerpt(parameter.default)}: rename one of them",
+                    *("ambiguous", code, name),
                 )
             elif provider is not None:
                 inputs[name] = name
-                if isinstance(provider, Source):
-                    known = sources.setdefault(name, provider)
-                    if known is not provider:
-                        faults.append(
-                            f"two different sources are called {name!r}; name them in sources=[...]"
-                        )
-                if not compatible(provider.returns, parameter.annotation):
-                    faults.append(
-                        f"{_kind(provider)} {name!r} gives {describe(provider.returns)}, but {place} takes "
-                        f"{describe(parameter.annotation)}"
-                    )
-            elif name not in owned[slot] and parameter.default is REQUIRED:
-                near = did_you_mean(name, [*(other for other in steps if other != slot), *sources, *GIVEN])
-                faults.append(
-                    f"{place} is provided by nobody: no step or source is called {name!r} ({near}), it has no "
-                    f"default, and parameters={{{place!r}: ...}} does not set it"
+                self._connect(place, provider, parameter, code)
+            elif name in owned or parameter.default is not REQUIRED:
+                self._configure(
+                    place, step, parameter, owned, (settings, written), ("value", code, place, origin)
                 )
-            else:
-                _configure(place, parameter, owned[slot], settings, forms, faults)
-        nodes[slot] = Node(slot, step, inputs, settings, forms)
-    order, cycle = _order(
-        {slot: [name for name in node.inputs.values() if name in nodes] for slot, node in nodes.items()}
-    )
-    if cycle:
-        faults.append(f"steps depend on each other in a circle: {' → '.join(cycle)}")
-    if faults:
-        return None, faults
-    used = {name for node in nodes.values() for name in node.inputs.values()}
-    faults.extend(
-        f"source {name!r} is read by no step: name a step's parameter after it, or leave it out"
-        for name in sources
-        if name not in used
-    )
-    if faults:
-        return None, faults
-    return Workflow({slot: nodes[slot] for slot in order}, sources), []
+            elif name not in self.broken:
+                near = did_you_mean(
+                    name, [*(other for other in self.steps if other != slot), *self.sources, *GIVEN]
+                )
+                self._fault(
+                    f"{place} is provided by nobody: no step or source is called {name!r} ({near}), it has no "
+                    f"default, and parameters={{{place!r}: ...}} does not set it",
+                    *("nobody", code, name),
+                )
+        return Node(slot, step, FrozenDict(inputs), FrozenDict(settings), FrozenDict(written))
 
+    def _provider(self, step: Step[..., Any], name: str) -> Step[..., Any] | Source[Any] | None:
+        return self.steps.get(name) or self.sources.get(name) or _source_in_scope(step, name)
 
-def _settings_by_slot(
-    steps: Mapping[str, Step[..., Any]], parameters: Mapping[str, Any], faults: list[str]
-) -> dict[str, dict[str, Any]]:
-    owned: dict[str, dict[str, Any]] = {slot: {} for slot in steps}
-    for address, value in parameters.items():
-        slot, dot, name = address.partition(".")
-        known = [
-            f"{other}.{parameter.name}"
-            for other, step in steps.items()
-            for parameter in step.parameters.values()
-            if parameter.default is not REQUIRED or parameter.name not in steps
-        ]
-        if not dot or slot not in steps or name not in steps[slot].parameters:
-            if name in GIVEN and slot in steps:
-                faults.append(f"{address!r} is given by the engine and cannot be set")
-            else:
-                faults.append(f"{address!r} is no parameter of any step: {did_you_mean(address, known)}")
-        else:
-            owned[slot][name] = value
-    return owned
+    def _connect(
+        self, place: str, provider: Step[..., Any] | Source[Any], parameter: Parameter, code: int
+    ) -> None:
+        name = parameter.name
+        if isinstance(provider, Source) and self.sources.setdefault(name, provider) is not provider:
+            text = f"two different sources are called {name!r}; say which in sources=[...]"
+            self._fault(text, "source", name)
+        if not compatible(provider.returns, parameter.annotation):
+            self._fault(
+                f"{_kind(provider)} {name!r} gives {describe(provider.returns)}, but {place} takes "
+                f"{describe(parameter.annotation)}",
+                *("edge", id(provider.function), code, name),
+            )
 
+    def _configure(
+        self,
+        place: str,
+        step: Step[..., Any],
+        parameter: Parameter,
+        owned: Mapping[str, Any],
+        made: tuple[dict[str, Any], dict[str, str]],
+        key: tuple[Any, ...],
+    ) -> None:
+        value = owned.get(parameter.name, parameter.default)
+        reason = ""
+        try:
+            value = private_copy(value)
+        except Exception as error:  # noqa: BLE001 - whatever the value's own methods raise
+            reason = str(error)
+        code: list[Any] = []
 
-def _configure(
-    place: str,
-    parameter: Any,
-    owned: Mapping[str, Any],
-    settings: dict[str, Any],
-    forms: dict[str, str],
-    faults: list[str],
-) -> None:
-    value = owned.get(parameter.name, parameter.default)
-    try:
-        if parameter.name in owned or value is not None:  # `x: int = None` is a common way to say "unset"
-            value = coerce(private_copy(value), parameter.annotation, place)
-        forms[parameter.name] = parameter_form(value, place, code_form)
+        def read(thing: Any) -> str:
+            code.append(thing)
+            return code_form(thing)
+
+        try:
+            if (
+                value is not None or parameter.default is not None
+            ):  # `x: int = None` is a common way to say "unset"
+                value = coerce(value, parameter.annotation, place)
+            form = parameter_form(value, place, read)
+        except (ContractError, UnkeyableError) as error:
+            self._fault(str(error), *key)
+            return
+        settings, written = made
         settings[parameter.name] = value
-    except (ContractError, UnkeyableError) as error:
-        faults.append(str(error))
-    except Exception as error:  # noqa: BLE001 - a user's own __deepcopy__ may raise anything
-        faults.append(f"{place} cannot be copied, so that it could change under way: {error}")
+        if not code:
+            written[parameter.name] = form
+        if reason:
+            self._fault(
+                f"{place} = {excerpt(value)} cannot be copied, so that it could change under way: {reason}",
+                *key,
+            )
+        draws = () if step.legacy_rng else global_draws([value, *code])
+        if draws:
+            self._fault(
+                f"{place} = {excerpt(value)} draws from {listing(draws)}, whose numbers depend on everything "
+                "that ran before: pass what takes a generator as an argument, or declare step "
+                f"{step.name!r} with legacy_rng=True",
+                *key,
+            )
 
 
 def _source_in_scope(step: Step[..., Any], name: str) -> Source[Any] | None:
-    """Find a source where the step's function would find a variable of that name."""
+    """Find a source where the step is defined: by a variable of that name first, then by the source's own name."""
     for scope in (step.scope, getattr(step.function, "__globals__", {})):
-        if isinstance(scope.get(name), Source) and scope[name].name == name:
-            return scope[name]  # type: ignore[no-any-return]
+        candidate = scope.get(name)
+        if isinstance(candidate, Source) and candidate.name == name:
+            return candidate
+    for scope in (step.scope, getattr(step.function, "__globals__", {})):
+        for candidate in scope.values():
+            if type(candidate) is Source and candidate.name == name:
+                return candidate
     return None
+
+
+def _is_complete(node: Node) -> bool:
+    """Whether nothing is missing whose fault was told before."""
+    return len(node.inputs) + len(node.settings) == len(node.step.parameters)
 
 
 def _kind(provider: Step[..., Any] | Source[Any]) -> str:
     return "source" if isinstance(provider, Source) else "step"
 
 
-def _order(dependencies: Mapping[str, Sequence[str]]) -> tuple[list[str], list[str]]:
-    """Order slots so that each follows what it depends on, else in the order given; or name a cycle."""
+def in_order(dependencies: Mapping[str, Sequence[str]]) -> tuple[list[str], list[str]]:
+    """Order slots so that each follows what it depends on, else in the order given; or name a cycle.
+
+    >>> in_order({"score": ["model"], "model": []})
+    (['model', 'score'], [])
+    >>> in_order({"a": ["b"], "b": ["a"]})
+    ([], ['a', 'b', 'a'])
+    """
     order: list[str] = []
     state: dict[str, bool] = {}
     for start in dependencies:
@@ -196,8 +290,8 @@ def _order(dependencies: Mapping[str, Sequence[str]]) -> tuple[list[str], list[s
     return order, []
 
 
-def union_cycle(workflows: Sequence[Workflow]) -> list[str]:
-    """Name a cycle in the wirings of several treatments together; their assets share one lineage."""
+def union_of(workflows: Sequence[Workflow]) -> dict[str, list[str]]:
+    """Give what each slot depends on in any of several workflows: their assets share one lineage."""
     dependencies: dict[str, list[str]] = {}
     for workflow in workflows:
         for node in workflow:
@@ -205,30 +299,4 @@ def union_cycle(workflows: Sequence[Workflow]) -> list[str]:
             known.extend(
                 name for name in node.inputs.values() if name in workflow.nodes and name not in known
             )
-    return _order(dependencies)[1]
-
-
-def slots_of(steps: Sequence[Any], faults: list[str]) -> dict[str, Step[..., Any]]:
-    """Read a user's list of steps; note what is no step, and two of one name."""
-    slots: dict[str, Step[..., Any]] = {}
-    for place, one in enumerate(steps):
-        if not isinstance(one, Step):
-            name = getattr(one, "__name__", type(one).__qualname__)
-            faults.append(f"steps[{place}] is {name!r}, not a step: decorate it with @step")
-        elif one.name in slots:
-            faults.append(
-                f"two steps are called {one.name!r}: use {one.name}.named('another') for one of them"
-            )
-        else:
-            slots[one.name] = one
-    return slots
-
-
-def check_names(steps: Mapping[str, Any], sources: Mapping[str, Any], faults: list[str]) -> None:
-    """Note names that mean two things."""
-    both = [name for name in steps if name in sources]
-    if both:
-        faults.append(f"{listing(both)} names both a step and a source: rename one of them")
-    given = [name for name in (*steps, *sources) if name in GIVEN]
-    if given:
-        faults.append(f"{listing(given)} is what the engine gives to steps: rename the step or source")
+    return dependencies

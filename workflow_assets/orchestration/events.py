@@ -5,6 +5,7 @@ costs ten times as much. The one private call that this needs is here.
 """
 
 import os
+import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -30,6 +31,9 @@ from workflow_assets.store.base import Record
 AT_ONCE = 500
 """Cells whose events are held back to be written together, and events in one transaction."""
 
+PERIOD = 1.0
+"""Seconds that an event is held back while cells come: the log that a user looks at is that far behind."""
+
 
 def enable_batches() -> None:
     """Let Dagster hand events to its storage in batches; a storage that cannot use them writes them one by one."""
@@ -49,13 +53,14 @@ class MaterializationLog:
         self.versions = CodeVersions(declaration)
         self.slots = [slot for slot in declaration.asset_slots if slot in set(slots)]
         self._pending: list[CellOutcome] = []
+        self._written = time.monotonic()
         self._latest: dict[str, tuple[Mapping[str, str | None], Mapping[str, int]]] = {}
         self._sources_told = False
 
     def add(self, outcome: CellOutcome) -> None:
         """Take the outcome of a cell."""
         self._pending.append(outcome)
-        if len(self._pending) >= AT_ONCE:
+        if len(self._pending) >= AT_ONCE or time.monotonic() - self._written >= PERIOD:
             self.write()
 
     def write(self) -> None:
@@ -79,6 +84,7 @@ class MaterializationLog:
                     if slot in outcome.computed or partition not in unchanged
                 ]
             )
+        self._written = time.monotonic()
 
     def pointer(self) -> str:
         """Give the newest event's id: what an asset was made from is not newer than this."""

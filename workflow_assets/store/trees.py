@@ -14,6 +14,7 @@ import fractions
 import json
 import math
 import pathlib
+import struct
 import sys
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -160,8 +161,8 @@ class Writer:
         kind, name = value.dtype.kind, type(value).__name__
         if kind in "biu":
             return {"$numpy": [name, value.item()]}
-        if kind == "f" and value.dtype.itemsize <= 8:
-            return {"$numpy": [name, self.write(value.item())]}
+        if kind == "f" and value.dtype.itemsize <= 8 and math.isfinite(value):
+            return {"$numpy": [name, value.item()]}
         if kind == "U":
             return {"$numpy": [name, self.write("".join(value))]}  # str() drops its zeros
         if kind == "S":
@@ -305,17 +306,30 @@ def _bytes_text(value: bytes | bytearray) -> str:
     return base64.b64encode(value).decode()
 
 
+def _float_text(value: float) -> str | list[str]:
+    """Give the text of a float that is not finite; NaN has bits that may differ, as those of ∞ - ∞ do."""
+    bits = struct.pack(">d", value)
+    return repr(value) if math.isinf(value) or bits == struct.pack(">d", math.nan) else ["nan", bits.hex()]
+
+
 def _timedelta_text(value: datetime.timedelta) -> list[int]:
     return [value.days, value.seconds, value.microseconds]
+
+
+def _float(text: str | list[str]) -> float:
+    if isinstance(text, str):
+        return float(text)
+    value: float = struct.unpack(">d", bytes.fromhex(text[1]))[0]
+    return value
 
 
 _TO_TEXT: dict[type, tuple[str, Callable[[Any], Any]]] = {
     bytes: ("bytes", _bytes_text),
     bytearray: ("bytearray", _bytes_text),
     int: ("int", hex),
-    float: ("float", repr),
+    float: ("float", _float_text),
     str: ("str", lambda value: _bytes_text(value.encode("utf-8", "surrogatepass"))),
-    complex: ("complex", lambda value: [repr(value.real), repr(value.imag)]),
+    complex: ("complex", lambda value: [_float_text(value.real), _float_text(value.imag)]),
     range: ("range", lambda value: [hex(value.start), hex(value.stop), hex(value.step)]),
     decimal.Decimal: ("decimal", str),
     fractions.Fraction: ("fraction", lambda value: [hex(value.numerator), hex(value.denominator)]),
@@ -329,9 +343,9 @@ _FROM_TEXT: dict[str, Callable[[Any], Any]] = {
     "bytes": base64.b64decode,
     "bytearray": lambda text: bytearray(base64.b64decode(text)),
     "int": lambda text: int(text, 16),
-    "float": float,
+    "float": _float,
     "str": lambda text: base64.b64decode(text).decode("utf-8", "surrogatepass"),
-    "complex": lambda parts: complex(*map(float, parts)),
+    "complex": lambda parts: complex(*map(_float, parts)),
     "range": lambda parts: range(*(int(part, 16) for part in parts)),
     "decimal": decimal.Decimal,
     "fraction": lambda parts: fractions.Fraction(*(int(part, 16) for part in parts)),

@@ -4,7 +4,6 @@ import dataclasses
 import datetime
 import decimal
 import enum
-import math
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -45,7 +44,7 @@ def _scalars(a: Any, b: Any, at: str, _: bool) -> Iterator[str]:
 
 
 def _floats(a: float, b: float, at: str, _: bool) -> Iterator[str]:
-    if not (math.isnan(a) and math.isnan(b)) and struct.pack("d", a) != struct.pack("d", b):
+    if struct.pack("d", a) != struct.pack("d", b):
         yield f"{at}: {a!r} and {b!r}"
 
 

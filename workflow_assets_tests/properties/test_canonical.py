@@ -87,7 +87,13 @@ def meaning(value):
         return kind, meaning(value.value)
     if isinstance(value, datetime.datetime):
         zone = value.tzinfo
-        return kind, value.replace(tzinfo=None).isoformat(), str(zone), type(zone).__name__, value.fold
+        offset = None if zone is None else zone.utcoffset(None)  # of a zone that never changes
+        return (
+            kind,
+            value.replace(tzinfo=None).isoformat(),
+            str(zone) if offset is None else offset,
+            value.fold,
+        )
     if isinstance(value, decimal.Decimal):
         return kind, str(value)
     return kind, value

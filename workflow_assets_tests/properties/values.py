@@ -29,6 +29,11 @@ FRAME_ZONES: list[Any] = [
     datetime.timezone(datetime.timedelta(hours=5, minutes=30)),
 ]
 
+try:
+    NAN_TEXT = pd.StringDtype("pyarrow", na_value=np.nan)
+except TypeError:  # before pandas 2.3
+    NAN_TEXT = pd.StringDtype("pyarrow_numpy")  # type: ignore[call-overload]
+
 any_text = st.text(st.characters(exclude_categories=[]), max_size=8)  # lone surrogates among it
 
 scalars = st.one_of(
@@ -191,7 +196,7 @@ def columns(draw: st.DrawFn, size: int, kinds: str = "nomtzcCsSxkbI") -> Any:
             dtypes = [
                 pd.StringDtype("python"),
                 pd.StringDtype("pyarrow"),
-                pd.StringDtype("pyarrow", na_value=np.nan),
+                NAN_TEXT,
             ]
             return pd.array(values, dtype=draw(st.sampled_from(dtypes)))
         case "k":

@@ -200,7 +200,7 @@ VALUES = {
     "a model with an alias": Model(ex=2.0),
     "a model with nothing set": Model(),
     "a model with extra and private attributes": private(
-        Open(x=1, table=pd.DataFrame({"a": [1]}), more=[1, 2])  # type: ignore[call-arg]
+        Open.model_validate({"x": 1, "table": pd.DataFrame({"a": [1]}), "more": [1, 2]})
     ),
     "a frozen model": FrozenModel(x=2),
     "a root model": Rows([1, 2]),

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from workflow_assets.code.syntax import canonical_syntax, find_class, find_function, source_file
 from workflow_assets.fingerprint import code_form, fingerprint
-from workflow_assets.syntax import canonical_syntax, find_class, find_function, source_file
 
 ROOT = Path(__file__).parents[2]
 

@@ -11,11 +11,11 @@ import types
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from workflow_assets.analyses import Method
-from workflow_assets.generators import is_generator
+from workflow_assets.code.analyses import Method
+from workflow_assets.code.generators import is_generator
+from workflow_assets.code.namespaces import Found, member
+from workflow_assets.code.uses import Uses
 from workflow_assets.modules import is_users_module, module_name, wrapped
-from workflow_assets.namespaces import Found, member
-from workflow_assets.uses import Uses
 
 _MISSING = object()
 IMMUTABLE = (int, float, complex, str, bytes, tuple, frozenset, type(None), type, types.FunctionType)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from workflow_assets.scopes import (
+from workflow_assets.code.scopes import (
     Chain,
     Import,
     Scope,

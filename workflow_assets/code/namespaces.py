@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from workflow_assets.code.scopes import Import
 from workflow_assets.modules import is_users_module, module_name
-from workflow_assets.scopes import Import
 
 Found = tuple[str, Any]
 """A variable's label and value."""

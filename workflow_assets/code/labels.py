@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from workflow_assets.code.namespaces import Namespace
 from workflow_assets.modules import home_module, is_users_module, module_name, qualified_name, wrapped
-from workflow_assets.namespaces import Namespace
 
 
 class Labels:

@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from workflow_assets import syntax
-from workflow_assets.bytecodes import bytecode, instruction_uses
+from workflow_assets.code import syntax
+from workflow_assets.code.bytecodes import bytecode, instruction_uses
+from workflow_assets.code.uses import Uses, uses_of
 from workflow_assets.modules import PACKAGE
-from workflow_assets.uses import Uses, uses_of
 
 T = TypeVar("T")
 

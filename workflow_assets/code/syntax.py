@@ -19,7 +19,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from workflow_assets.bytecodes import bytecode, nested_codes
+from workflow_assets.code.bytecodes import bytecode, nested_codes
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef
 

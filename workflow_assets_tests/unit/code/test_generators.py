@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from workflow_assets.code.generators import global_function, global_method, is_generator
 from workflow_assets.fingerprint import fingerprint
-from workflow_assets.generators import global_function, global_method, is_generator
 
 DRAWS = {
     "random": ("import random", "return random.random()", "random.random"),

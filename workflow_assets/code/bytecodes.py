@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from workflow_assets.scopes import Chain, Import
-from workflow_assets.uses import FIRST_ARGUMENT, MUTATORS, Uses
+from workflow_assets.code.scopes import Chain, Import
+from workflow_assets.code.uses import FIRST_ARGUMENT, MUTATORS, Uses
 
 
 def nested_codes(code: types.CodeType) -> Iterator[types.CodeType]:

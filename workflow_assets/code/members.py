@@ -8,10 +8,10 @@ import types
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from workflow_assets.analyses import Method, analyse_function
-from workflow_assets.labels import unwrapped
+from workflow_assets.code.analyses import Method, analyse_function
+from workflow_assets.code.labels import unwrapped
+from workflow_assets.code.namespaces import Namespace
 from workflow_assets.modules import module_name
-from workflow_assets.namespaces import Namespace
 
 
 def functions_of(item: Any) -> Iterator[types.FunctionType]:

@@ -10,13 +10,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from workflow_assets import syntax
-from workflow_assets.analyses import Decorator, analyse_class, analyse_function, bindings
 from workflow_assets.canonical import canonical, digest
-from workflow_assets.changes import IMMUTABLE, Changes
-from workflow_assets.generators import global_function, global_method, is_generator
-from workflow_assets.labels import Labels, unwrapped
-from workflow_assets.members import (
+from workflow_assets.code import syntax
+from workflow_assets.code.analyses import Decorator, analyse_class, analyse_function, bindings
+from workflow_assets.code.changes import IMMUTABLE, Changes
+from workflow_assets.code.generators import global_function, global_method, is_generator
+from workflow_assets.code.labels import Labels, unwrapped
+from workflow_assets.code.members import (
     annotated_names,
     class_namespace,
     functions_of,
@@ -24,10 +24,10 @@ from workflow_assets.members import (
     is_generated,
     methods_without_source,
 )
+from workflow_assets.code.namespaces import METADATA, Namespace, member
+from workflow_assets.code.scopes import Chain, Import
+from workflow_assets.code.uses import Call, Change, Uses
 from workflow_assets.modules import binary_digest, is_users_module, qualified_name
-from workflow_assets.namespaces import METADATA, Namespace, member
-from workflow_assets.scopes import Chain, Import
-from workflow_assets.uses import Call, Change, Uses
 
 
 @dataclass(eq=False)
