@@ -102,7 +102,7 @@ def _draw_differences(axes: Axes, result: Result, metric: str) -> None:
         axes,
         labels,
         f"difference in {metric}",
-        f"mean difference, {level:.0%} interval, claimed bound (dotted)",
+        f"with its {level:.0%} interval; claimed bound dotted",
     )
 
 

@@ -121,7 +121,7 @@ def _evaluation(declaration: Declaration, result: Result, verdict: Verdict) -> d
         check_name=one.name,
         passed=verdict.supported,
         severity=dg.AssetCheckSeverity.ERROR if one.gate else dg.AssetCheckSeverity.WARN,
-        description=str(verdict),
+        description="; ".join(line.strip() for line in str(verdict).splitlines()),
         metadata=metadata,
     )
 
