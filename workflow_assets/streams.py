@@ -35,6 +35,8 @@ class StreamSeed(ISpawnableSeedSequence):
 
     def generate_state(self, n_words: int, dtype: Any = np.uint32) -> np.ndarray:
         """Give words for a bit generator, the same ones each time."""
+        if dtype is np.uint64 and sys.byteorder == "little":  # what PCG64 asks for
+            return np.frombuffer(hashlib.shake_256(self.key).digest(n_words * 8), dtype=np.uint64)
         kind = np.dtype(dtype).newbyteorder("<")
         return np.frombuffer(hashlib.shake_256(self.key).digest(n_words * kind.itemsize), dtype=kind).astype(
             dtype
