@@ -78,6 +78,8 @@ class PlannedStep:
 
     def input_keys(self, keys: Mapping[PlannedStep, str]) -> dict[str, str]:
         """Give the key of what each input parameter is handed."""
+        if not self.inputs:
+            return {}
         return {
             name: keys[given] if isinstance(given, PlannedStep) else given.key for name, given in self.inputs
         }

@@ -197,7 +197,7 @@ class _Row(NamedTuple):
             outcome.replicate,
             outcome.seed,
             outcome.metrics() if outcome.failure is None else {},
-            {slot: record.seconds for slot, record in outcome.records.items()},
+            {slot: record.provenance.get("seconds", 0.0) for slot, record in outcome.records.items()},
             outcome.computed,
             outcome.failure,
         )

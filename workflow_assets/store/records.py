@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import xxhash
 
 from workflow_assets.errors import CodecError, StoreError
+from workflow_assets.mappings import FrozenDict
 from workflow_assets.store.codecs import Buffer, installed_version
 from workflow_assets.store.trees import Reader, Writer, from_json, plain_to_json, to_json
 
+_NOTHING: Mapping[str, Any] = FrozenDict()
 
-@dataclass(frozen=True, slots=True)
-class Record:
+
+class Record(NamedTuple):
     """What is known of a datum: where its bytes are, what they should be, and what was recorded when it was made.
 
     `inline` holds the bytes of a small value, `location` names the object that holds those of a large one.
@@ -29,9 +30,9 @@ class Record:
     size: int
     inline: bytes | None = None
     location: str | None = None
-    metrics: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = _NOTHING
     records: tuple[tuple[str, Any, Mapping[str, Any]], ...] = ()
-    provenance: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = _NOTHING
 
     @property
     def current(self) -> bool:
