@@ -10,11 +10,10 @@ from typing import Any, NamedTuple
 import xxhash
 
 from workflow_assets.errors import CodecError, StoreError
-from workflow_assets.mappings import FrozenDict
 from workflow_assets.store.codecs import Buffer, installed_version
 from workflow_assets.store.trees import Reader, Writer, from_json, plain_to_json, to_json
 
-_NOTHING: Mapping[str, Any] = FrozenDict()
+_NOTHING: Mapping[str, Any] = {}
 
 
 class Record(NamedTuple):
