@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from workflow_assets.canonical import digest
@@ -25,13 +25,16 @@ class Fingerprint:
     """What a step's code is: one digest, and the parts that it was made of.
 
     `parts` maps each function, class and constant that the step reaches to the digest of its own code or value, so
-    that two fingerprints can be compared part by part. `global_randomness` names the uses of global random
-    generators that were seen on the way.
+    that two fingerprints can be compared part by part; `texts` has their source, or their value in short.
+    `global_randomness` names the uses of global random generators that were seen on the way, `imports` the packages
+    that the files import which the code stands in.
     """
 
     digest: str
     parts: Mapping[str, str]
     global_randomness: tuple[str, ...] = ()
+    texts: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    imports: frozenset[str] = field(default=frozenset(), compare=False)
 
 
 def fingerprint(function: Callable[..., Any], version: str | None = None) -> Fingerprint:
@@ -45,17 +48,24 @@ def fingerprint(function: Callable[..., Any], version: str | None = None) -> Fin
     False
     """
     if version is not None:
-        return Fingerprint(digest("version", qualified_name(function), version), {"version": version})
+        parts = {"version": version}
+        imports = frozenset({home_module(function).partition(".")[0]})
+        return Fingerprint(
+            digest("version", qualified_name(function), version), parts, texts=parts, imports=imports
+        )
     return _read(function, defaults=False)
 
 
 def _read(thing: Any, defaults: bool) -> Fingerprint:
     reader = Reader(thing, defaults)
     reader.read()
+    texts, imports = reader.told()
     return Fingerprint(
         digest("code", *(text for item in sorted(reader.keyed.items()) for text in item)),
         dict(sorted(reader.parts.items())),
         tuple(dict.fromkeys(reader.randomness)),
+        texts,
+        frozenset(imports),
     )
 
 

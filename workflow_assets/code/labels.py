@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from workflow_assets.code.namespaces import Namespace
@@ -45,6 +45,10 @@ class Labels:
         self._labels[id(thing)] = (label, thing)
         self.queue.append((label, thing))
         return label
+
+    def labelled(self) -> Iterator[tuple[str, Any]]:
+        """Give every piece of code that has a label, with it."""
+        yield from self._labels.values()
 
     def relative(self, label: str) -> str:
         """Shorten a label to what a script and an imported module share, for the key."""

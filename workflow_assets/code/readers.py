@@ -27,6 +27,7 @@ from workflow_assets.code.members import (
 from workflow_assets.code.namespaces import METADATA, Namespace, member
 from workflow_assets.code.scopes import Chain, Import
 from workflow_assets.code.uses import Call, Change, Uses
+from workflow_assets.errors import excerpt
 from workflow_assets.modules import binary_digest, is_users_module, qualified_name
 
 
@@ -103,6 +104,19 @@ class Reader:
     def _add_name(self, label: str, text: str) -> None:
         """Note what a name stands for; it may be the name of a piece of code that was decorated."""
         self._names[label] = digest(text)
+
+    def told(self) -> tuple[dict[str, str], set[str]]:
+        """Give what was read as people write it, by the names of the parts, and the packages that its files import."""
+        texts: dict[str, str] = {}
+        imports: set[str] = set()
+        for label, thing in self._labels.labelled():
+            found = syntax.definition_text(thing)
+            if found is not None:
+                source, texts[label] = found
+                imports |= source.imports
+        for label, variable in self._variables.items():
+            texts.setdefault(label, excerpt(variable.value, limit=1000))
+        return {label: text for label, text in texts.items() if label in self.parts}, imports
 
     @property
     def keyed(self) -> dict[str, str]:

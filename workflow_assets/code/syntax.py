@@ -11,6 +11,7 @@ import importlib.util
 import linecache
 import os
 import sys
+import textwrap
 import types
 import warnings
 from collections.abc import Iterator, Mapping
@@ -66,6 +67,22 @@ class SourceFile:
             for name in bound_names(statement):
                 found.setdefault(name, []).append(statement)
         return found
+
+    @cached_property
+    def imports(self) -> frozenset[str]:
+        """The packages that are imported anywhere in the file, by their first name."""
+        found: set[str] = set()
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                found.update(alias.name.partition(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+                found.add(node.module.partition(".")[0])
+        return frozenset(found)
+
+    def lines(self, node: Definition) -> str:
+        """Give the lines of a definition as they were written, its decorators included."""
+        first = min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", []))])
+        return textwrap.dedent("\n".join(self.text.split("\n")[first - 1 : node.end_lineno]))
 
     def codes(self, flags: int) -> dict[tuple[int, str], list[types.CodeType]]:
         """Compile the text under the given ``from __future__`` flags; the code objects by first line and name."""
@@ -232,6 +249,15 @@ def _parameters(node: Definition) -> tuple[str, ...]:
 def _varnames(code: types.CodeType) -> tuple[str, ...]:
     starred = bool(code.co_flags & 0x04) + bool(code.co_flags & 0x08)  # *args, **kwargs
     return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + starred]
+
+
+def definition_text(thing: Any) -> tuple[SourceFile, str] | None:
+    """Give the lines that define a function or class, and the file that they stand in; None where it is not known."""
+    if isinstance(thing, types.FunctionType):
+        found: Any = find_function(thing.__code__, thing.__globals__)
+    else:
+        found = find_class(thing) if isinstance(thing, type) else None
+    return None if found is None else (found[0], found[0].lines(found[1]))
 
 
 def find_class(cls: type) -> tuple[SourceFile, ast.ClassDef] | None:
