@@ -62,7 +62,7 @@ class Experiment(Declaration):
         store.check_writable()
         plan = Plan(self, store)
         run = Run(plan, store, force=force, resources=resources)
-        result = Result.collect(self, run.cells(plan.cells(treatments, replicates)))
+        result = Result.collect(self, run.cells(plan.cells(treatments, replicates)), store)
         if result.failures:
             logger.warning("%s: %s", self.name, describe_failures(result.failures, len(result.outcomes)))
         return result

@@ -6,6 +6,7 @@ randomness is shared by all replicates too. The plan holds each such shared step
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,8 +15,10 @@ from typing import Any
 
 from workflow_assets.canonical import digest
 from workflow_assets.declarations import Declaration
-from workflow_assets.errors import UnknownNameError, did_you_mean
+from workflow_assets.errors import UnknownNameError, did_you_mean, excerpt
 from workflow_assets.fingerprint import Fingerprint
+from workflow_assets.modules import qualified_name
+from workflow_assets.provenance import Origins
 from workflow_assets.replicates import Replicate
 from workflow_assets.sources import Source
 from workflow_assets.store.base import Store
@@ -40,13 +43,30 @@ class PlannedSource:
         """The source's name."""
         return self.source.name
 
+    @property
+    def function(self) -> Any:
+        """What loads it."""
+        return self.source.function
+
+    @cached_property
+    def made_by(self) -> dict[str, Any]:
+        """The part of the datum's provenance that its declaration tells."""
+        version = {} if self.source.version is None else {"version": self.source.version}
+        return {
+            "step": self.source.name,
+            "function": qualified_name(self.source.function),
+            "parameters": version,
+            "forms": version,
+            "more": [],
+        }
+
 
 @dataclass(frozen=True, eq=False)
 class PlannedStep:
     """One step under one configuration, shared by the treatments that agree on it.
 
-    `static` digests all of the compute key that is the same for every replicate. `varies` says whether the key
-    depends on the replicate.
+    `static` digests all of the compute key that is the same for every replicate: the code, the parameters in the
+    `forms` that keys are made of, and what `more` names. `varies` says whether the key depends on the replicate.
     """
 
     node: Node
@@ -54,6 +74,8 @@ class PlannedStep:
     fingerprint: Fingerprint
     static: str
     varies: bool
+    forms: Mapping[str, str] = field(repr=False)
+    more: tuple[str, ...] = ()
     treatments: list[str] = field(default_factory=list)
 
     @property
@@ -66,14 +88,20 @@ class PlannedStep:
         """The name of the random stream."""
         return self.node.step.stream or self.node.slot
 
+    @property
+    def function(self) -> Any:
+        """What is called."""
+        return self.node.step.function
+
     @cached_property
     def made_by(self) -> dict[str, Any]:
         """The part of a datum's provenance that is the same for every replicate."""
         return {
             "step": self.node.slot,
-            "function": self.node.step.slug,
-            "code": self.fingerprint.digest,
-            "parameters": {name: repr(value) for name, value in self.node.settings.items()},
+            "function": qualified_name(self.node.step.function),
+            "parameters": {name: excerpt(value, 1000) for name, value in self.node.settings.items()},
+            "forms": self.forms,
+            "more": list(self.more),
         }
 
     def input_keys(self, keys: Mapping[PlannedStep, str]) -> dict[str, str]:
@@ -206,11 +234,19 @@ class Plan:
             return PlannedSource(source, digest("source", SCHEMA, code.digest, source.version), code)
         encoded = encode(source(), pickles=store.pickles, place=f"source {source.name!r}")
         key = digest("content", SCHEMA, encoded.codec, *map(bytes, encoded.pieces))
+        planned = PlannedSource(source, key, code)
         if store.find(key) is None:
             store.put_encoded(
-                key, encoded, metrics={}, provenance={"source": source.name, "code": code.digest}
+                key,
+                encoded,
+                metrics={},
+                provenance={
+                    "made": Origins(store, self.nonce).note(planned),
+                    "created": round(time.time(), 3),
+                    "run": self.nonce,
+                },
             )
-        return PlannedSource(source, key, code)
+        return planned
 
     def _plan_treatment(
         self, treatment: str, workflow: Workflow, shared: dict[str, PlannedStep]
@@ -225,7 +261,11 @@ class Plan:
                 for parameter, name in sorted(node.inputs.items())
             )
             code = self._fingerprints[id(node.step)]
-            static = digest("step", SCHEMA, *self._static_parts(treatment, node, code))
+            forms = dict(sorted(node.forms.items()))
+            more = tuple(self._more_parts(treatment, node))
+            parameters = (f"{name}={form}" for name, form in forms.items())
+            read = (f"{name}<" for name, _ in inputs)
+            static = digest("step", SCHEMA, code.digest, *parameters, *read, *more)
             # Steps that agree on their own part and on what they read are one, whatever the treatment is called.
             identity = digest(
                 static,
@@ -237,18 +277,14 @@ class Plan:
                 or "replicate" in node.step.given
                 or any(given.varies for _, given in inputs if isinstance(given, PlannedStep))
             )
-            step = shared.setdefault(identity, PlannedStep(node, inputs, code, static, varies))
+            step = shared.setdefault(identity, PlannedStep(node, inputs, code, static, varies, forms, more))
             step.treatments.append(treatment)
             planned[node.slot] = step
         return planned
 
-    def _static_parts(self, treatment: str, node: Node, code: Fingerprint) -> Iterator[str]:
+    def _more_parts(self, treatment: str, node: Node) -> Iterator[str]:
+        """Name what else a key depends on, in words that `explain` can tell."""
         step = node.step
-        yield code.digest
-        for name, form in sorted(node.forms.items()):
-            yield f"{name}={form}"
-        for name in sorted(node.inputs):
-            yield f"{name}<"
         if step.legacy_rng:
             yield "legacy_rng"
         if "treatment" in step.given:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from workflow_assets.contracts.annotations import MetricType
 from workflow_assets.declarations import Declaration
 from workflow_assets.errors import CellsFailedError, UnknownNameError, did_you_mean
+from workflow_assets.provenance import Provenance, trace
 from workflow_assets.runs import CellOutcome, Failure
+from workflow_assets.store.base import Store
 from workflow_assets.verdicts import Arm, Verdict, judge
 
 if TYPE_CHECKING:
@@ -32,10 +34,13 @@ class Result:
     declaration: Declaration
     outcomes: Sequence[_Row]
     tagged: Sequence[tuple[str, str, str, str, Any, Mapping[str, Any]]] = field(default=(), repr=False)
+    store: Store | None = field(default=None, repr=False)
 
     @classmethod
-    def collect(cls, declaration: Declaration, outcomes: Iterable[CellOutcome]) -> Result:
-        """Collect the outcomes of cells, in whatever order they came."""
+    def collect(
+        cls, declaration: Declaration, outcomes: Iterable[CellOutcome], store: Store | None = None
+    ) -> Result:
+        """Collect the outcomes of cells, in whatever order they came; `store` is where their data are."""
         rows: dict[tuple[str, str], _Row] = {}
         tagged = []
         for outcome in outcomes:
@@ -52,7 +57,7 @@ class Result:
             for replicate in declaration.replicates.keys
             if (treatment, replicate) in rows
         ]
-        return cls(declaration, ordered, tagged)
+        return cls(declaration, ordered, tagged, store)
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -168,6 +173,33 @@ class Result:
             scores[treatment] = float(summarise(measured)) if measured else float("nan")
         return rank(scores, best="max" if best == "max" else "min")
 
+    def trace(self, treatment: str, replicate: str | int, name: str) -> Provenance:
+        """Tell how a number in the table came to be: the exact code, parameters, inputs, seed and machine.
+
+        `name` is a metric (``"score.accuracy"``) or a step; `replicate` a key (``"0007"``), or an index.
+
+        Raises `UnknownNameError` naming near matches, also for a step that failed or was not run in that cell.
+        """
+        if isinstance(replicate, int) and 0 <= replicate < len(self.declaration.replicates):
+            replicate = self.declaration.replicates.keys[replicate]
+        cells = {(row.treatment, row.replicate): row for row in self.outcomes}
+        for what, given, known in (
+            ("treatment", treatment, self.declaration.treatments),
+            ("replicate", replicate, self.declaration.replicates.keys),
+        ):
+            if given not in known:
+                near = did_you_mean(str(given), known)
+                raise UnknownNameError(
+                    f"experiment {self.declaration.name!r} has no {what} {given!r}: {near}"
+                )
+        row = cells.get((treatment, str(replicate)))
+        held = {} if row is None else row.keys
+        slot = name if name in held else name.partition(".")[0]
+        if slot not in held or self.store is None:
+            near = did_you_mean(name, [*held, *self.declaration.metrics])
+            raise UnknownNameError(f"{treatment} × {replicate} holds no datum of {name!r}: {near}")
+        return trace(self.store, held[slot])
+
     def raise_failures(self) -> None:
         """Raise `CellsFailedError` naming the failed cells, if there are any."""
         if self.failures:
@@ -189,6 +221,7 @@ class _Row(NamedTuple):
     seconds: Mapping[str, float]
     computed: frozenset[str]
     failure: Failure | None
+    keys: Mapping[str, str]
 
     @classmethod
     def of(cls, outcome: CellOutcome) -> _Row:
@@ -200,6 +233,7 @@ class _Row(NamedTuple):
             {slot: record.provenance.get("seconds", 0.0) for slot, record in outcome.records.items()},
             outcome.computed,
             outcome.failure,
+            {slot: record.key for slot, record in outcome.records.items()},
         )
 
 

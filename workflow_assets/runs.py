@@ -24,6 +24,7 @@ from workflow_assets.errors import (
     did_you_mean,
 )
 from workflow_assets.plans import Plan, PlannedSource, PlannedStep
+from workflow_assets.provenance import Origins, peak_memory
 from workflow_assets.references import References
 from workflow_assets.store.base import Record, Store
 from workflow_assets.store.codecs import Encoded, encode, independent_copy
@@ -133,6 +134,7 @@ class Run:
         self.callers: dict[PlannedStep, Caller] = {}
         self.watch = GlobalGenerator()
         self.references = References(store, plan.declaration.name)
+        self.origins = Origins(store, self.run_id)
         if compute:
             store.check_writable()
 
@@ -336,14 +338,14 @@ class _Cell:
         return outcome if isinstance(outcome, Failure) else outcome.value(self.run.store)
 
     def _provenance(self, planned: Planned, seconds: float) -> dict[str, Any]:
-        if isinstance(planned, PlannedSource):
-            made: dict[str, Any] = {"source": planned.name, "code": planned.fingerprint.digest}
-        else:
-            made = {**planned.made_by, "inputs": planned.input_keys(self.keys)}
+        made: dict[str, Any] = {"made": self.run.origins.note(planned)}
+        if isinstance(planned, PlannedStep):
+            made["inputs"] = planned.input_keys(self.keys)
             if planned.varies:
                 made["replicate"], made["seed"] = self.place.replicate, self.place.seed
         made["seconds"] = round(seconds, 6)
         made["created"] = round(time.time(), 3)
+        made["peak_memory"] = peak_memory()
         made["run"] = self.run.run_id
         return made
 

@@ -180,7 +180,7 @@ def results_assets(experiment: Experiment, store: Store, resources: Mapping[str,
             finally:
                 log.write()
 
-        result = Result.collect(experiment, told())
+        result = Result.collect(experiment, told(), store)
         if materialise:
             record = _store_table(experiment, result, store, context.run.run_id)
             yield dg.MaterializeResult(

@@ -1,0 +1,255 @@
+"""Provenance: from which code, parameters, data, seed and machine a datum came.
+
+What many data share (the code of their step, the machine of their run) is noted once, as a datum of its own whose key
+is the digest of what it says; the record of each datum names the notes.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from workflow_assets.canonical import digest
+from workflow_assets.errors import UnknownNameError, did_you_mean
+from workflow_assets.fingerprint import Fingerprint
+from workflow_assets.store.base import Store
+from workflow_assets.store.codecs import installed_version
+
+_PATIENCE = 5.0
+"""Seconds that git may take to say what is checked out."""
+
+
+class Maker(Protocol):
+    """A planned step or source, as far as a note tells of it."""
+
+    @property
+    def made_by(self) -> Mapping[str, Any]:
+        """What its declaration tells: step, function, parameters."""
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """What its code is."""
+
+    @property
+    def function(self) -> Any:
+        """What is called."""
+
+
+class Origins:
+    """Notes what the data of one run are made by, machine and code; each note is written once, before it is named."""
+
+    def __init__(self, store: Store, run_id: str) -> None:
+        self.store = store
+        self.run_id = run_id
+        self._notes: dict[Maker, str] = {}
+        self._codes: dict[str, str] = {}
+
+    def note(self, planned: Maker) -> str:
+        """Give the key of the note on what makes a datum: function, code, parameters, libraries."""
+        if planned not in self._notes:
+            if not self._notes:
+                self._note_run(planned)
+            self._notes[planned] = self._write(
+                {
+                    **planned.made_by,
+                    "code": self._code(planned.fingerprint),
+                    "libraries": libraries(planned.fingerprint),
+                }
+            )
+        return self._notes[planned]
+
+    def _code(self, code: Fingerprint) -> str:
+        if code.digest not in self._codes:
+            self._codes[code.digest] = self._write(
+                {"digest": code.digest, "parts": dict(code.parts), "texts": dict(code.texts)}
+            )
+        return self._codes[code.digest]
+
+    def _note_run(self, planned: Maker) -> None:
+        code = getattr(planned.function, "__code__", None)
+        said = {"run": self.run_id, **machine(), "git": checkout(code.co_filename if code else "")}
+        self.store.put(run_key(self.run_id), said)
+
+    def _write(self, said: dict[str, Any]) -> str:
+        key = digest("note", json.dumps(said, sort_keys=True))
+        if self.store.find(key) is None:
+            self.store.put(key, said)
+        return key
+
+
+def run_key(run_id: str) -> str:
+    """Give the key of the note on a run; any text may be a run's name."""
+    return digest("run", run_id)
+
+
+def libraries(code: Fingerprint) -> dict[str, str]:
+    """Give the version of Python, and of the installed packages that the files of some code import."""
+    versions = {"python": platform.python_version()}
+    for name in sorted(code.imports - sys.stdlib_module_names):
+        version = installed_version(name)
+        if version is not None:
+            versions[name] = version
+    return versions
+
+
+def machine() -> dict[str, Any]:
+    """Tell where this process runs, and since when the run does."""
+    return {
+        "host": platform.node(),
+        "system": platform.platform(terse=True),
+        "python": platform.python_version(),
+        "process": os.getpid(),
+        "started": _moment(time.time()).isoformat(timespec="milliseconds"),
+    }
+
+
+def checkout(filename: str) -> dict[str, Any] | None:
+    """Give the git commit of the checkout that a file belongs to, and whether tracked files differ from it."""
+    folder = os.path.dirname(os.path.abspath(filename)) if os.path.isfile(filename) else os.getcwd()  # noqa: PTH100, PTH109, PTH113, PTH120
+    asked = []
+    try:
+        for question in (
+            ("rev-parse", "--verify", "HEAD"),
+            ("status", "--porcelain", "--untracked-files=no"),
+        ):
+            asked.append(  # noqa: PERF401 - both run at once, and the first may be there although git is not
+                subprocess.Popen(
+                    ["git", "--no-optional-locks", "-C", folder, *question],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                    text=True,
+                )
+            )
+        commit, status = (one.communicate(timeout=_PATIENCE)[0].strip() for one in asked)
+    except (OSError, subprocess.SubprocessError):
+        for one in asked:
+            one.kill()
+            one.communicate()
+        return None
+    return {"commit": commit, "dirty": bool(status)} if commit else None
+
+
+def peak_memory() -> int:
+    """Give the most bytes of memory that this process has used so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _moment(seconds: float) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How a datum came to be.
+
+    `code` has the source of every function and class that the step reached, and the values of constants in short, as
+    they were then; `parameters` the values in effect, as text; `inputs` the keys of what each parameter was handed.
+    `seconds` is how long the step took, `peak_memory` the most bytes that its process had used until then. `run` says
+    where and when: host, system, start, git commit.
+    """
+
+    key: str
+    step: str
+    function: str
+    code: Mapping[str, str] = field(repr=False)
+    code_digest: str
+    code_parts: Mapping[str, str] = field(repr=False)
+    parameters: Mapping[str, str]
+    forms: Mapping[str, str] = field(repr=False)
+    more: tuple[str, ...]
+    inputs: Mapping[str, str]
+    replicate: str | None
+    seed: int | None
+    libraries: Mapping[str, str]
+    finished: datetime.datetime | None
+    seconds: float
+    peak_memory: int | None
+    run: Mapping[str, Any]
+    store: Store = field(repr=False, compare=False)
+
+    def input(self, name: str) -> Provenance:
+        """Follow an input parameter to how the datum came to be that it was handed."""
+        if name not in self.inputs:
+            raise UnknownNameError(
+                f"step {self.step!r} has no input {name!r}: {did_you_mean(name, self.inputs)}"
+            )
+        return trace(self.store, self.inputs[name])
+
+    def value(self) -> Any:
+        """Load the datum."""
+        return self.store.load(self.key)
+
+    def __str__(self) -> str:
+        git = self.run.get("git")
+        lines = [f"{self.step}: {self.function}", f"  key         {self.key}"]
+        lines += [f"  parameter   {name} = {value}" for name, value in self.parameters.items()]
+        lines += [f"  input       {name}: {key}" for name, key in self.inputs.items()]
+        if self.replicate is not None:
+            lines.append(f"  replicate   {self.replicate}, seed {self.seed}")
+        lines.append(f"  libraries   {', '.join(f'{name} {told}' for name, told in self.libraries.items())}")
+        if git:
+            lines.append(f"  git         {git['commit']}{' with changes' if git['dirty'] else ''}")
+        if self.run:
+            lines.append(
+                f"  run         {self.run['run']} on {self.run['host']}, started {self.run['started']}"
+            )
+        took = f"{self.seconds:.3g} s" + (
+            f", at most {self.peak_memory / 2**20:.0f} MB so far" if self.peak_memory else ""
+        )
+        lines.append(f"  took        {took}")
+        for name, text in self.code.items():
+            lines += [f"  code        {name}", *(f"    {line}" for line in text.splitlines())]
+        return "\n".join(lines)
+
+
+def trace(store: Store, key: str) -> Provenance:
+    """Tell how a datum came to be, from its key: code, parameters, inputs, seed, machine.
+
+    Raises `UnknownNameError` for a key under which nothing is stored, or for whose making the store has no note.
+    """
+    record = store.find(key)
+    if record is None:
+        raise UnknownNameError(f"no datum is stored under {key!r}")
+    noted = record.provenance
+    made = _note(store, noted.get("made"))
+    if made is None:
+        raise UnknownNameError(f"the store has no note on how the datum {key!r} was made")
+    code = _note(store, made.get("code")) or {"digest": "", "parts": {}, "texts": {}}
+    finished = noted.get("created")
+    replicate = noted.get("replicate")
+    return Provenance(
+        key=key,
+        step=made["step"],
+        function=made["function"],
+        code=code["texts"],
+        code_digest=code["digest"],
+        code_parts=code["parts"],
+        parameters=made["parameters"],
+        forms=made["forms"],
+        more=tuple(made["more"]),
+        inputs=noted.get("inputs", {}),
+        replicate=None if replicate is None else str(replicate),
+        seed=noted.get("seed"),
+        libraries=made["libraries"],
+        finished=None if finished is None else _moment(finished),
+        seconds=record.seconds,
+        peak_memory=noted.get("peak_memory"),
+        run=_note(store, run_key(str(noted.get("run")))) or {},
+        store=store,
+    )
+
+
+def _note(store: Store, key: Any) -> Any:
+    record = store.find(key) if isinstance(key, str) else None
+    return None if record is None else store.load(record)
