@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from workflow_assets.declarations import Declaration
 
 if TYPE_CHECKING:
+    from workflow_assets.explanations import Explanation
     from workflow_assets.plans import Plan
     from workflow_assets.results import Result
     from workflow_assets.store.base import Store
@@ -66,6 +67,20 @@ class Experiment(Declaration):
         if result.failures:
             logger.warning("%s: %s", self.name, describe_failures(result.failures, len(result.outcomes)))
         return result
+
+    def explain(
+        self, store: Store, name: str, treatment: str = "baseline", replicate: str | int = 0
+    ) -> Explanation:
+        """Say whether a step's datum is stored, and if not, what has changed: which function, value or input.
+
+        Raises `UnknownNameError` for a step, treatment or replicate that the experiment does not have.
+        """
+        from workflow_assets.explanations import explain
+        from workflow_assets.plans import Plan
+
+        if isinstance(replicate, int) and 0 <= replicate < len(self.replicates):
+            replicate = self.replicates.keys[replicate]
+        return explain(Plan(self, store), treatment, str(replicate), name)
 
     def plan(self, store: Store) -> Plan:
         """Plan a run over a store: which data are there, and which would be computed.
