@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from workflow_assets.declarations import Declaration
 
 if TYPE_CHECKING:
+    from workflow_assets.acceptances import Acceptance
     from workflow_assets.explanations import Explanation
     from workflow_assets.plans import Plan
     from workflow_assets.results import Result
@@ -81,6 +82,19 @@ class Experiment(Declaration):
         if isinstance(replicate, int) and 0 <= replicate < len(self.replicates):
             replicate = self.replicates.keys[replicate]
         return explain(Plan(self, store), treatment, str(replicate), name)
+
+    def accept(self, store: Store, name: str, *, why: str, who: str | None = None) -> list[Acceptance]:
+        """Declare that a step's changed code gives the same results, so that what is stored stays valid.
+
+        Who, when and why are told with the provenance of all that the change would have computed again.
+
+        Raises `UnknownNameError` for a name that the experiment does not have, or whose code has not changed, and
+        `ValueError` where no reason is given.
+        """
+        from workflow_assets.explanations import accept_change
+        from workflow_assets.plans import Plan
+
+        return accept_change(Plan(self, store), name, why=why, who=who)
 
     def plan(self, store: Store) -> Plan:
         """Plan a run over a store: which data are there, and which would be computed.

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from workflow_assets.acceptances import Acceptance, accept, original
 from workflow_assets.errors import UnknownNameError, did_you_mean
 from workflow_assets.plans import Plan, PlannedSource, PlannedStep
 from workflow_assets.provenance import Provenance, trace
@@ -98,6 +100,50 @@ def explain(plan: Plan, treatment: str, replicate: str, name: str) -> Explanatio
     return _Explainer(plan, treatment, replicate, keys).step(steps[name])
 
 
+def accept_change(plan: Plan, name: str, *, why: str, who: str | None = None) -> list[Acceptance]:
+    """Accept that a step's or source's changed code changes no result, so that what is stored stays valid.
+
+    Raises `UnknownNameError` for a name that the experiment does not have, or whose code has not changed, and
+    `ValueError` where no reason is given.
+    """
+    accepted: list[Acceptance] = []
+    known: dict[str, PlannedStep | PlannedSource] = {
+        **plan.sources,
+        **{step.name: step for step in plan.steps},
+    }
+    if name not in known:
+        raise UnknownNameError(
+            f"experiment {plan.declaration.name!r} has no step or source {name!r}: {did_you_mean(name, known)}"
+        )
+    for planned, held in _held(plan, name):
+        now = planned.fingerprint.digest
+        before = original(held.code_digest, plan.accepted)
+        if plan.code(planned.fingerprint) != before and now not in {one.now for one in accepted}:
+            accepted.append(accept(plan.store, name, before, now, why=why, who=who))
+    if not accepted:
+        raise UnknownNameError(
+            f"the code of {name!r} is that of what is stored, or nothing is stored: there is no change to accept"
+        )
+    return accepted
+
+
+def _held(plan: Plan, name: str) -> Iterator[tuple[PlannedStep | PlannedSource, Provenance]]:
+    """Give one datum that is held for each treatment of a step, or for a source."""
+    partitions: dict[str, tuple[PlannedStep | PlannedSource, str | None]] = {}
+    if name in plan.sources:
+        partitions = {"": (plan.sources[name], plan.store.references((name,)).get(""))}
+    else:
+        held = plan.store.references((plan.declaration.name, name))
+        for partition, key in held.items():
+            treatment = partition.partition("|")[2]
+            if treatment in plan.by_treatment and name in plan.by_treatment[treatment]:
+                partitions[treatment] = (plan.by_treatment[treatment][name], key)
+    for planned, key in partitions.values():
+        if key is not None and plan.store.find(key) is not None:
+            with suppress(UnknownNameError):  # put by hand
+                yield planned, trace(plan.store, key)
+
+
 class _Explainer:
     """Explains the data of one cell."""
 
@@ -140,7 +186,7 @@ class _Explainer:
         made = planned.made_by
         if made["function"] != before.function:
             yield Change("function", planned.name, before.function, made["function"])
-        elif planned.fingerprint.digest != before.code_digest:
+        elif self.plan.code(planned.fingerprint) != original(before.code_digest, self.plan.accepted):
             yield from self._code_changes(planned, before)
         yield from _value_changes(made, before)
         if isinstance(planned, PlannedStep):

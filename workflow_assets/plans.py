@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from workflow_assets.acceptances import acceptances, original
 from workflow_assets.canonical import digest
 from workflow_assets.declarations import Declaration
 from workflow_assets.errors import UnknownNameError, did_you_mean, excerpt
@@ -141,6 +142,7 @@ class Plan:
         self.store = store
         self.nonce = uuid.uuid4().hex
         self._fingerprints = declaration.fingerprints()
+        self.accepted = acceptances(store)
         self.sources: dict[str, PlannedSource] = {}
         self.by_treatment: dict[str, dict[str, PlannedStep]] = {}
         shared: dict[str, PlannedStep] = {}
@@ -155,6 +157,10 @@ class Plan:
     def replicates(self) -> dict[str, Replicate]:
         """The replicates by partition key."""
         return {replicate.key: replicate for replicate in self.declaration.replicates}
+
+    def code(self, fingerprint: Fingerprint) -> str:
+        """Give the digest of code that keys are made with: that of the code whose results it was accepted to share."""
+        return original(fingerprint.digest, self.accepted)
 
     def seed(self, replicate: Replicate) -> int:
         """Give the seed of a replicate."""
@@ -231,7 +237,7 @@ class Plan:
     def _plan_source(self, source: Source[Any], store: Store) -> PlannedSource:
         code = self._fingerprints[id(source)]
         if source.version is not None:
-            return PlannedSource(source, digest("source", SCHEMA, code.digest, source.version), code)
+            return PlannedSource(source, digest("source", SCHEMA, self.code(code), source.version), code)
         encoded = encode(source(), pickles=store.pickles, place=f"source {source.name!r}")
         key = digest("content", SCHEMA, encoded.codec, *map(bytes, encoded.pieces))
         planned = PlannedSource(source, key, code)
@@ -265,7 +271,7 @@ class Plan:
             more = tuple(self._more_parts(treatment, node))
             parameters = (f"{name}={form}" for name, form in forms.items())
             read = (f"{name}<" for name, _ in inputs)
-            static = digest("step", SCHEMA, code.digest, *parameters, *read, *more)
+            static = digest("step", SCHEMA, self.code(code), *parameters, *read, *more)
             # Steps that agree on their own part and on what they read are one, whatever the treatment is called.
             identity = digest(
                 static,

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from workflow_assets.acceptances import Acceptance, acceptances, original
 from workflow_assets.canonical import digest
 from workflow_assets.errors import UnknownNameError, did_you_mean
 from workflow_assets.fingerprint import Fingerprint
@@ -156,7 +157,8 @@ class Provenance:
     `code` has the source of every function and class that the step reached, and the values of constants in short, as
     they were then; `parameters` the values in effect, as text; `inputs` the keys of what each parameter was handed.
     `seconds` is how long the step took, `peak_memory` the most bytes that its process had used until then. `run` says
-    where and when: host, system, start, git commit.
+    where and when: host, system, start, git commit. `accepted` lists later changes of the code that somebody has
+    declared to change no result.
     """
 
     key: str
@@ -176,6 +178,7 @@ class Provenance:
     seconds: float
     peak_memory: int | None
     run: Mapping[str, Any]
+    accepted: tuple[Acceptance, ...]
     store: Store = field(repr=False, compare=False)
 
     def input(self, name: str) -> Provenance:
@@ -208,6 +211,7 @@ class Provenance:
             f", at most {self.peak_memory / 2**20:.0f} MB so far" if self.peak_memory else ""
         )
         lines.append(f"  took        {took}")
+        lines += [f"  accepted    {one}" for one in self.accepted]
         for name, text in self.code.items():
             lines += [f"  code        {name}", *(f"    {line}" for line in text.splitlines())]
         return "\n".join(lines)
@@ -226,6 +230,7 @@ def trace(store: Store, key: str) -> Provenance:
     if made is None:
         raise UnknownNameError(f"the store has no note on how the datum {key!r} was made")
     code = _note(store, made.get("code")) or {"digest": "", "parts": {}, "texts": {}}
+    accepted = acceptances(store)
     finished = noted.get("created")
     replicate = noted.get("replicate")
     return Provenance(
@@ -246,6 +251,7 @@ def trace(store: Store, key: str) -> Provenance:
         seconds=record.seconds,
         peak_memory=noted.get("peak_memory"),
         run=_note(store, run_key(str(noted.get("run")))) or {},
+        accepted=tuple(one for one in accepted.values() if original(one.now, accepted) == code["digest"]),
         store=store,
     )
 

@@ -51,7 +51,7 @@ INSIDE = [
 ]
 
 LONGEST_MODULE = 600
-UNCOUNTABLE = frozenset({"canonical", "cli", "code", "fingerprint", "syntax"})
+UNCOUNTABLE = frozenset({"canonical", "cli", "code", "fingerprint", "provenance", "syntax"})
 
 
 def parsed(path: Path) -> ast.Module:

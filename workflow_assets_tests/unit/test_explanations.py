@@ -165,3 +165,42 @@ def test_unknown_names_are_told_with_near_matches(load, store):
         study.explain(store, "score", "heavvy")
     with pytest.raises(UnknownNameError, match="no replicate '7'"):
         study.explain(store, "score", "heavy", 7)
+
+
+def test_an_accepted_change_computes_nothing_and_is_told_with_the_provenance(load, store):
+    declare(load()).run(store)
+    changed = declare(load(("return value * FACTOR", "return FACTOR * value")))
+    (acceptance,) = changed.accept(store, "draw", why="multiplication commutes", who="Ada")
+    assert changed.plan(store).summary(store).to_compute == 0
+    assert changed.explain(store, "score", "heavy", 1).state == "stored"
+    result = changed.run(store)
+    assert result.trace("heavy", 1, "draw").accepted == (acceptance,)
+    assert "accepted by Ada" in str(result.trace("heavy", 1, "draw"))
+    assert result.trace("heavy", 1, "score").accepted == ()
+    assert declare(load()).plan(store).summary(store).to_compute == 0  # the code as it was, too
+
+
+def test_acceptances_are_followed_back_to_the_first_code(load, store):
+    declare(load()).run(store)
+    first = declare(load(("return value * FACTOR", "return FACTOR * value")))
+    first.accept(store, "draw", why="the order does not matter")
+    second = declare(load(("return value * FACTOR", "scaled = FACTOR * value\n    return scaled")))
+    assert second.plan(store).summary(store).to_compute > 0
+    second.accept(store, "draw", why="a name for it")
+    assert second.plan(store).summary(store).to_compute == 0
+    assert len(second.run(store).trace("baseline", 0, "draw").accepted) == 2
+
+
+def test_what_cannot_be_accepted_is_told(load, store):
+    study = declare(load())
+    with pytest.raises(UnknownNameError, match="nothing is stored"):
+        study.accept(store, "draw", why="none")
+    study.run(store)
+    with pytest.raises(UnknownNameError, match="there is no change to accept"):
+        study.accept(store, "draw", why="none")
+    with pytest.raises(UnknownNameError, match="no step or source 'drow': did you mean 'draw'"):
+        study.accept(store, "drow", why="none")
+    changed = declare(load(("return value * FACTOR", "return FACTOR * value")))
+    with pytest.raises(ValueError, match="say why"):
+        changed.accept(store, "draw", why=" ")
+    assert changed.explain(store, "draw").state == "changed"
