@@ -138,10 +138,10 @@ def _held(plan: Plan, name: str) -> Iterator[tuple[PlannedStep | PlannedSource, 
             treatment = partition.partition("|")[2]
             if treatment in plan.by_treatment and name in plan.by_treatment[treatment]:
                 partitions[treatment] = (plan.by_treatment[treatment][name], key)
-    for planned, key in partitions.values():
-        if key is not None and plan.store.find(key) is not None:
+    for planned, last in partitions.values():
+        if last is not None and plan.store.find(last) is not None:
             with suppress(UnknownNameError):  # put by hand
-                yield planned, trace(plan.store, key)
+                yield planned, trace(plan.store, last)
 
 
 class _Explainer:
