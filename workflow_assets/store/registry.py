@@ -109,7 +109,7 @@ def find_codec(name: str) -> Codec:
     codec = _by_name.get(name)
     if codec is None:
         raise CodecError(
-            f"no codec is called {name!r}: {did_you_mean(name, _by_name)}. If it is one of yours, first import the "
-            "module that registers it"
+            f"no codec is called {name!r}: if it is one of yours, first import the module that registers it; "
+            f"{did_you_mean(name, _by_name)}"
         )
     return codec

@@ -47,7 +47,7 @@ class TableCodec:
         """Give a frame or series of its own memory; raise `CodecError` for bytes that polars cannot read."""
         pl = library("polars", "a polars frame", "polars")
         try:
-            frame = pl.read_parquet(io.BytesIO(data), rechunk=True)
+            frame = pl.read_parquet(io.BytesIO(data))
         except pl.exceptions.PanicException as error:  # which is no Exception
             raise CodecError(f"polars cannot read the stored Parquet: {error}") from None
         return frame.to_series() if self._kind == "Series" else frame
