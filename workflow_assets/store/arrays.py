@@ -31,7 +31,7 @@ class ArrayCodec:
         """Give the header, and the array's own memory; None for a type that the header cannot spell."""
         import numpy as np
 
-        if value.dtype.hasobject or value.dtype.metadata is not None:
+        if value.dtype.hasobject or has_metadata(value.dtype):
             return None
         fortran = bool(value.flags.f_contiguous and not value.flags.c_contiguous)
         # Types of records are equal, to a cache, where one of them is aligned and the other is not.
@@ -73,6 +73,12 @@ def parsed(view: memoryview) -> tuple[tuple[int, ...], bool, Any, int]:
             f"the stored array should hold {count} × {dtype}, and holds {len(view) - start} bytes"
         )
     return shape, fortran, dtype, start
+
+
+def has_metadata(dtype: Any) -> bool:
+    """Tell whether a type, or that of a field in it, has metadata, which ``.npy`` has no room for."""
+    inner = [dtype.subdtype[0]] if dtype.subdtype else [dtype.fields[name][0] for name in dtype.names or ()]
+    return dtype.metadata is not None or any(map(has_metadata, inner))
 
 
 def is_same_type(one: Any, other: Any) -> bool:

@@ -13,10 +13,26 @@ from workflow_assets.store.formats import Buffer, library
 from workflow_assets.store.packs import members
 
 
-class EstimatorCodec:
-    """Estimators of scikit-learn and pipelines of them, where skops is installed and trusts every type in them.
+_KERNELS = "CompoundKernel ConstantKernel DotProduct ExpSineSquared Exponentiation Matern Product RBF Sum WhiteKernel"
+_TRUSTED = [
+    *(f"sklearn.gaussian_process.kernels.{name}" for name in [*_KERNELS.split(), "RationalQuadratic"]),
+    *(
+        f"sklearn.feature_selection._univariate_selection.{name}"
+        for name in ("chi2", "f_classif", "f_regression")
+    ),
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+]
+"""What skops does not know, and is nothing but numbers in Python. Trees are not among it: compiled code follows the
+places of their nodes wherever they lead."""
 
-    Others, such as one that holds a function of your own, are pickled where the store allows it.
+
+class EstimatorCodec:
+    """Estimators of scikit-learn and pipelines of them, where skops is installed and every type in them is trusted.
+
+    Others, such as forests, or one that holds a function of your own, are pickled where the store allows it.
     """
 
     name = "skops"
@@ -38,7 +54,7 @@ class EstimatorCodec:
 
         try:
             data = skops.io.dumps(value)
-            if skops.io.get_untrusted_types(data=data):
+            if set(skops.io.get_untrusted_types(data=data)) - set(_TRUSTED):
                 return None
         except Exception:  # noqa: BLE001  # what it does not know, it says in many ways; pickle says it better
             return None
@@ -50,7 +66,7 @@ class EstimatorCodec:
         for name, part in members(data).items():
             if name.endswith(".npy"):
                 parsed(part)  # which claims no more than there is
-        return loads(bytes(data), trusted=[])
+        return loads(bytes(data), trusted=_TRUSTED)
 
     def copy(self, value: Any) -> Any:  # noqa: ARG002
         """Give None: only what was read is sure to be what a later run reads."""

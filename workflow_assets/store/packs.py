@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from workflow_assets.errors import CodecError
-from workflow_assets.store.arrays import ArrayCodec, is_same_type
+from workflow_assets.store.arrays import ArrayCodec, has_metadata, is_same_type
 from workflow_assets.store.formats import Buffer
 from workflow_assets.store.trees import from_json, to_json
 
@@ -85,7 +85,7 @@ def _spelled(array: Any) -> Any:
     import numpy as np
 
     dtype = array.dtype
-    if dtype.hasobject or dtype.metadata is not None or not dtype.itemsize:
+    if dtype.hasobject or has_metadata(dtype) or not dtype.itemsize:
         return None
     if dtype.names is None or _ARRAYS.encode(np.empty(0, dtype)) is not None:
         return array

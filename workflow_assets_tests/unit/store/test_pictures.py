@@ -66,7 +66,7 @@ def test_an_image_comes_back_as_it_was(image):
         assert again.getpalette("RGBA") == image.getpalette("RGBA")
         assert again == image
     with Image.open(io.BytesIO(encoded.bytes())) as opened:
-        assert opened.convert("RGB").tobytes() == image.convert("RGB").tobytes()
+        assert opened.convert("RGBA").tobytes() == image.convert("RGBA").tobytes()
 
 
 def test_an_image_opened_from_a_file_comes_back_as_a_plain_one(tmp_path):
