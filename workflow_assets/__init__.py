@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from workflow_assets.steps import Registry, Step, step
     from workflow_assets.store.base import MemoryStore, Store
     from workflow_assets.store.files import FileStore
+    from workflow_assets.store.pictures import Picture
+    from workflow_assets.store.registry import register_codec
     from workflow_assets.treatments import Treatment
     from workflow_assets.verdicts import Verdict
     from workflow_assets.workflows import Workflow
@@ -46,6 +48,8 @@ _HOMES = {
     "Store": "store.base",
     "MemoryStore": "store.base",
     "FileStore": "store.files",
+    "Picture": "store.pictures",
+    "register_codec": "store.registry",
     # Dagster
     "to_dagster": "orchestration.definitions",
 }
@@ -58,6 +62,7 @@ __all__ = [
     "Hypothesis",
     "MemoryStore",
     "Metrics",
+    "Picture",
     "Registry",
     "Replicates",
     "Result",
@@ -67,6 +72,7 @@ __all__ = [
     "Treatment",
     "Verdict",
     "Workflow",
+    "register_codec",
     "resamples",
     "source",
     "step",

@@ -31,10 +31,12 @@ class ArrayCodec:
         """Give the header, and the array's own memory; None for a type that the header cannot spell."""
         import numpy as np
 
-        if value.dtype.hasobject or value.dtype.metadata is not None:
+        if value.dtype.hasobject or has_metadata(value.dtype):
             return None
         fortran = bool(value.flags.f_contiguous and not value.flags.c_contiguous)
-        header = _header(value.dtype, fortran, value.shape)
+        # Types of records are equal, to a cache, where one of them is aligned and the other is not.
+        write = _header if value.dtype.names is None else _header.__wrapped__
+        header = write(value.dtype, fortran, value.shape)
         if header is None:
             return None
         row = (value.T if fortran else np.ascontiguousarray(value)).reshape(-1)
@@ -45,13 +47,8 @@ class ArrayCodec:
         import numpy as np
 
         view = memoryview(data)
-        start = 10 + int.from_bytes(view[8:10], "little")
-        shape, fortran, dtype = _parsed(bytes(view[:start]))
+        shape, fortran, dtype, start = parsed(view)
         count = math.prod(shape)
-        if len(view) - start != count * dtype.itemsize:
-            raise CodecError(
-                f"the stored array should hold {count} × {dtype}, and holds {len(view) - start} bytes"
-            )
         if not count:
             return np.empty(shape, dtype, order="F" if fortran else "C")
         own = memoryview(bytearray(view[start:])) if view.readonly else view[start:]
@@ -63,17 +60,51 @@ class ArrayCodec:
         return None
 
 
+def parsed(view: memoryview) -> tuple[tuple[int, ...], bool, Any, int]:
+    """Give the shape, whether it is in Fortran's order, the type, and where the elements begin.
+
+    Raises `CodecError` where the header claims other than what follows it.
+    """
+    start = 10 + int.from_bytes(view[8:10], "little")
+    shape, fortran, dtype = _parsed(bytes(view[:start]))
+    count = math.prod(shape)
+    if len(view) - start != count * dtype.itemsize:
+        raise CodecError(
+            f"the stored array should hold {count} × {dtype}, and holds {len(view) - start} bytes"
+        )
+    return shape, fortran, dtype, start
+
+
+def has_metadata(dtype: Any) -> bool:
+    """Tell whether a type, or that of a field in it, has metadata, which ``.npy`` has no room for."""
+    inner = [dtype.subdtype[0]] if dtype.subdtype else [dtype.fields[name][0] for name in dtype.names or ()]
+    return dtype.metadata is not None or any(map(has_metadata, inner))
+
+
+def is_same_type(one: Any, other: Any) -> bool:
+    """Tell whether two types are the same also in what `==` passes over, such as alignment and metadata."""
+    if one != other or one.isalignedstruct != other.isalignedstruct:
+        return False
+    if one.kind == "V" and one.type is not other.type:
+        return False
+    if one.subdtype is not None:
+        return is_same_type(one.subdtype[0], other.subdtype[0])
+    names = one.names or ()
+    return one.metadata == other.metadata and all(
+        is_same_type(one.fields[name][0], other.fields[name][0]) for name in names
+    )
+
+
 @functools.lru_cache(maxsize=1024)
 def _header(dtype: Any, fortran: bool, shape: tuple[int, ...]) -> bytes | None:
     import numpy as np
 
-    description = np.lib.format.dtype_to_descr(dtype)
     try:
+        description = np.lib.format.dtype_to_descr(dtype)
         again = np.lib.format.descr_to_dtype(description)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError):  # the fields overlap, or are not in order
         return None
-    exact = again == dtype and again.isalignedstruct == dtype.isalignedstruct and dtype.itemsize > 0
-    if not exact or (dtype.kind == "V" and again.type is not dtype.type):  # such as the type of records
+    if not is_same_type(again, dtype) or not dtype.itemsize:  # such as the type of records
         return None
     file = io.BytesIO()
     try:

@@ -12,10 +12,9 @@ from typing import Any
 
 from workflow_assets.errors import CodecError
 from workflow_assets.store import archives, pickles
-from workflow_assets.store.arrays import ArrayCodec
-from workflow_assets.store.formats import Buffer, Codec, flat, member_name
-from workflow_assets.store.frames import FrameCodec
+from workflow_assets.store.formats import LONG, Buffer, Codec, flat, member_name
 from workflow_assets.store.pickles import installed_version, library_version
+from workflow_assets.store.registry import find_codec, known_codecs, register_codec, registered_codecs
 from workflow_assets.store.trees import (
     NestingError,
     Reader,
@@ -36,13 +35,10 @@ __all__ = [
     "independent_copy",
     "installed_version",
     "library_version",
+    "register_codec",
 ]
 
-_BINARY: tuple[Codec, ...] = (ArrayCodec(), FrameCodec())
-_BY_NAME = {codec.name: codec for codec in _BINARY}
-_EXTENSIONS = {"json": "json", "composite": "tar", "pickle": "pickle"} | {
-    codec.name: codec.extension for codec in _BINARY
-}
+_EXTENSIONS = {"json": "json", "composite": "tar", "pickle": "pickle"}
 
 _OWN = 1 << 20
 """Up to so many bytes, the pieces of an encoded value are a copy; of more, they may be the value's own memory."""
@@ -93,13 +89,15 @@ def encode(value: Any, *, pickles: bool, place: str = "value", snapshot: bool = 
 
     Raises `CodecError` that names `place` and the member which cannot be encoded.
     """
-    text = plain_to_json(value)
+    text = None if type(value) is str and len(value) > LONG else plain_to_json(value)
     if text is not None:
         return Encoded("json", (text.encode(),), None, {"": value} if is_plain(value) else {})
-    for codec in _BINARY:
+    for codec in known_codecs():
         if codec.accepts(value) and (pieces := codec.encode(value)) is not None:
             kept = codec.copy(value) if snapshot else None
-            return Encoded(codec.name, _own(pieces), None, {} if kept is None else {"": kept})
+            return Encoded(
+                codec.name, _own(pieces), _libraries(codec, value), {} if kept is None else {"": kept}
+            )
     return _Encoder(pickles, place, snapshot).encode(value)
 
 
@@ -116,13 +114,19 @@ def independent_copy(encoded: Encoded, *, pickles: bool) -> Any:
     """Give a consumer its own value, equal to what a later run will decode."""
     if "" in encoded.snapshots:
         whole = encoded.snapshots[""]
-        return whole if encoded.codec == "json" else _BY_NAME[encoded.codec].copy(whole)
+        return whole if encoded.codec == "json" else find_codec(encoded.codec).copy(whole)
     return _decode(encoded.codec, encoded.buffer(), pickles, True, encoded.snapshots)
 
 
 def extension(codec: str) -> str:
     """Give the ending of the files that a codec writes."""
-    return _EXTENSIONS[codec]
+    return _EXTENSIONS.get(codec) or find_codec(codec).extension
+
+
+def _libraries(codec: Codec, value: Any) -> dict[str, str] | None:
+    """Give the versions that the bytes of a codec belong to, where it has any."""
+    versions = getattr(codec, "libraries", None)
+    return None if versions is None else versions(value)
 
 
 def _own(pieces: Sequence[Buffer]) -> Sequence[Buffer]:
@@ -146,7 +150,7 @@ class _Encoder:
     def encode(self, value: Any) -> Encoded:
         """Give the bytes of the whole."""
         try:
-            tree = Writer(self._member).write(value)
+            tree = Writer(self._member, self._claim).write(value)
         except (NestingError, RecursionError):
             self._members.clear()
             if not self._allowed:
@@ -163,14 +167,27 @@ class _Encoder:
             return Encoded("composite", _own(archives.pack(tree, self._members)), libraries, self._snapshots)
         return Encoded("json", (to_json(tree).encode(),), libraries)
 
+    def _claim(self, value: Any, path: str) -> Any:
+        """Write as files what could be a tree: long bytes, and what the user has registered a codec for."""
+        if not path:  # the whole was tried already
+            return None
+        if isinstance(value, bytes | bytearray):
+            return self._file(value, path, known_codecs())
+        return self._file(value, path, registered_codecs())
+
     def _member(self, value: Any, path: str) -> Any:
-        for codec in _BINARY if path else ():  # the whole was tried already
+        written = self._file(value, path, known_codecs()) if path else None
+        return self._pickle(value, path) if written is None else written
+
+    def _file(self, value: Any, path: str, codecs: tuple[Codec, ...]) -> Any:
+        for codec in codecs:
             if codec.accepts(value) and (pieces := codec.encode(value)) is not None:
                 name = self._add(path, codec.name, [flat(piece) for piece in pieces])
+                self._libraries |= _libraries(codec, value) or {}
                 if self._snapshot and (kept := codec.copy(value)) is not None:
                     self._snapshots[name] = kept
                 return {"$member": name}
-        return self._pickle(value, path)
+        return None
 
     def _pickle(self, value: Any, path: str) -> Any:
         where = f"{path} in {self._place}" if path else self._place
@@ -201,7 +218,7 @@ def _decode(codec: str, data: Buffer, allowed: bool, imports: bool, snapshots: d
             def member(name: str) -> Any:
                 kind, part = find(name)
                 if name in snapshots:
-                    return _BY_NAME[kind].copy(snapshots[name])
+                    return find_codec(kind).copy(snapshots[name])
                 return _leaf(kind, part, allowed)
 
             return Reader(member, imports=imports).read(tree)
@@ -221,7 +238,4 @@ def _leaf(codec: str, data: Buffer, allowed: bool) -> Any:
                 "the stored value is a pickle, and this store does not allow pickles to be loaded"
             )
         return pickles.load(data)
-    known = _BY_NAME.get(codec)
-    if known is None:
-        raise CodecError(f"no codec is called {codec!r}")
-    return known.decode(data)
+    return find_codec(codec).decode(data)

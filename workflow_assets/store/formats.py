@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from workflow_assets.errors import CodecError
+
 Buffer = bytes | bytearray | memoryview
+
+LONG = 2048
+"""Texts and bytes beyond this are files of their own."""
 
 
 class Codec(Protocol):
@@ -49,3 +55,13 @@ def member_name(path: str, extension: str, taken: Sequence[str] | dict[str, Any]
         number += 1
         name = f"{stem}-{number}.{extension}"
     return name
+
+
+def library(module: str, what: str, package: str) -> Any:
+    """Import the library that a stored value is of; or raise `CodecError` that says what to install."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise CodecError(
+            f"the stored value is {what}, and {package} is not installed here: pip install {package}"
+        ) from error

@@ -76,12 +76,16 @@ def is_plain(value: Any) -> bool:
 class Writer:
     """Writes one value as a tree.
 
-    `member` is asked for the tree that stands for what is none, given the value and its place in the whole. Raises
-    `NestingError` for a value that holds itself.
+    `member` is asked for the tree that stands for what is none, given the value and its place in the whole; `claim`
+    is asked first for one that would be a tree, and gives None for what shall be one. Raises `NestingError` for a
+    value that holds itself.
     """
 
-    def __init__(self, member: Callable[[Any, str], Any]) -> None:
+    def __init__(
+        self, member: Callable[[Any, str], Any], claim: Callable[[Any, str], Any] | None = None
+    ) -> None:
         self._member = member
+        self._claim = claim
         self._open: set[int] = set()
         self._trail: list[Any] = []
 
@@ -98,6 +102,8 @@ class Writer:
         if kind is set or kind is frozenset:
             items = self._items(value, enumerate(value))
             return {f"${kind.__name__}": sorted(items, key=_encode)}  # the same bytes in every process
+        if self._claim is not None and (claimed := self._claim(value, self.place)) is not None:
+            return claimed
         if kind in _TO_TEXT:
             tag, text = _TO_TEXT[kind]
             return {f"${tag}": text(value)}

@@ -4,8 +4,10 @@ import io
 import tarfile
 
 import numpy as np
+import polars
 import pytest
 from hypothesis import HealthCheck, given, settings
+from polars.testing.parametric import dataframes as polars_frames
 
 from workflow_assets.errors import CodecError
 from workflow_assets.store.codecs import decode, encode, independent_copy
@@ -37,6 +39,34 @@ def test_arrays_round_trip(array):
     encoded = round_trip(array)
     if isinstance(array, np.ndarray) and array.dtype.kind in "biufcSUMm":
         assert encoded.codec == "npy"
+
+
+@searching
+@given(values.masked_arrays())
+def test_masked_arrays_round_trip(array):
+    """With what they mask, and how."""
+    round_trip(array)
+
+
+@searching
+@given(values.sparse_matrices())
+def test_sparse_matrices_round_trip(matrix):
+    """In class, type and every entry; without a pickle."""
+    encoded = encode(matrix, pickles=False)
+    again = decode(encoded.codec, encoded.bytes(), pickles=False)
+    assert type(again) is type(matrix)
+    assert_same(again.toarray(), matrix.toarray())
+    assert again.nnz == matrix.nnz
+
+
+@searching
+@given(polars_frames(max_size=5, allow_null=True, excluded_dtypes=[polars.Object]))
+def test_polars_frames_round_trip(frame):
+    """In types and every value."""
+    encoded = encode(frame, pickles=True)
+    again = decode(encoded.codec, encoded.bytes(), pickles=True)
+    assert again.schema == frame.schema
+    assert again.equals(frame)
 
 
 @settings(searching, max_examples=300)

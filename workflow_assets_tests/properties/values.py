@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytz
+import scipy.sparse
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
@@ -133,6 +134,26 @@ def arrays(draw: st.DrawFn) -> Any:
     array = array.copy()
     array.flags.writeable = False
     return array
+
+
+@st.composite
+def masked_arrays(draw: st.DrawFn) -> Any:
+    """Draw arrays with masks, or without."""
+    array = draw(arrays())
+    mask = (
+        draw(st.just(np.ma.nomask) | npst.arrays("?", array.shape)) if not array.dtype.names else np.ma.nomask
+    )
+    return np.ma.MaskedArray(array, mask=mask, hard_mask=draw(st.booleans()))
+
+
+@st.composite
+def sparse_matrices(draw: st.DrawFn) -> Any:
+    """Draw sparse matrices and arrays of all formats."""
+    shape = draw(st.tuples(st.integers(1, 5), st.integers(1, 5)))
+    dense = draw(npst.arrays(draw(st.sampled_from(["?", "i1", "i8", "f4", "f8", "c16"])), shape))
+    suffix = draw(st.sampled_from(["array", "matrix"]))
+    kind = draw(st.sampled_from(["csr", "csc", "coo", "bsr", "dia", "lil", "dok"]))
+    return getattr(scipy.sparse, f"{kind}_{suffix}")(dense)
 
 
 # -- frames -----------------------------------------------------------------------------------------------------------
