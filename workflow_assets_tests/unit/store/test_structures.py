@@ -25,6 +25,7 @@ RECORDS = {
     "0-d": np.ones((), ALIGNED),
     "empty": np.ones((0, 2), ALIGNED),
 }
+FILL: Any = (7, 8.0)
 MASKED: dict[str, Any] = {
     "some": np.ma.array([1, 2], mask=[False, True], fill_value=9),
     "none": np.ma.array([1.5, 2]),
@@ -34,7 +35,7 @@ MASKED: dict[str, Any] = {
         [(1, 2.0)],
         mask=[(False, True)],
         dtype=[("a", "i4"), ("b", "f8")],
-        fill_value=np.array((7, 8.0), dtype="i4,f8")[()],
+        fill_value=FILL,
     ),
     "text": np.ma.array(["a", "bc"], mask=[True, False], fill_value="?"),
     "hard": np.ma.array([1], mask=[True], hard_mask=True),
