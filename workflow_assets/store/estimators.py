@@ -12,7 +12,6 @@ from workflow_assets.store.arrays import parsed
 from workflow_assets.store.formats import Buffer, library
 from workflow_assets.store.packs import members
 
-
 _KERNELS = "CompoundKernel ConstantKernel DotProduct ExpSineSquared Exponentiation Matern Product RBF Sum WhiteKernel"
 _TRUSTED = [
     *(f"sklearn.gaussian_process.kernels.{name}" for name in [*_KERNELS.split(), "RationalQuadratic"]),

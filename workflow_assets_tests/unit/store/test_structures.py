@@ -1,6 +1,7 @@
 """Records that .npy holds only in part, and masked arrays, as .npz."""
 
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,13 +25,17 @@ RECORDS = {
     "0-d": np.ones((), ALIGNED),
     "empty": np.ones((0, 2), ALIGNED),
 }
-MASKED = {
+FILL: Any = (7, 8.0)
+MASKED: dict[str, Any] = {
     "some": np.ma.array([1, 2], mask=[False, True], fill_value=9),
     "none": np.ma.array([1.5, 2]),
     "a mask of nothing": np.ma.array([1.5, 2], mask=[False, False]),
     "all": np.ma.masked_all((2, 3), "M8[D]"),
     "records": np.ma.array(
-        [(1, 2.0)], mask=[(False, True)], dtype=[("a", "i4"), ("b", "f8")], fill_value=(7, 8.0)
+        [(1, 2.0)],
+        mask=[(False, True)],
+        dtype=[("a", "i4"), ("b", "f8")],
+        fill_value=FILL,
     ),
     "text": np.ma.array(["a", "bc"], mask=[True, False], fill_value="?"),
     "hard": np.ma.array([1], mask=[True], hard_mask=True),

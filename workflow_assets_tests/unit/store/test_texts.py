@@ -2,6 +2,7 @@
 
 import io
 import tarfile
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from workflow_assets.errors import CodecError, CorruptDatumError
 from workflow_assets.store.codecs import decode, encode, independent_copy
 from workflow_assets.store.files import FileStore
 
-LONG = {
+LONG: dict[str, Any] = {
     "text": "größe\r\n\0\U0001f600" * 500,
     "bytes": bytes(range(256)) * 20,
     "bytearray": bytearray(range(256)) * 20,
