@@ -42,7 +42,8 @@ def refusal(value: Any, where: str) -> CodecError:
     """Say that a value would have to be pickled, and that the store does not allow it."""
     return CodecError(
         f"{where} is a {type(value).__qualname__}, which only pickle could store, and this store does not allow "
-        "pickles: return plain values, arrays, frames or dataclasses of them"
+        "pickles: return plain values, arrays, frames or dataclasses of them, or open the store with pickles=True if "
+        "nobody else can write to it"
     )
 
 
