@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from workflow_assets.steps import Registry, Step, step
     from workflow_assets.store.base import MemoryStore, Store
     from workflow_assets.store.files import FileStore
+    from workflow_assets.store.s3 import S3Store
     from workflow_assets.treatments import Treatment
     from workflow_assets.verdicts import Verdict
     from workflow_assets.workflows import Workflow
@@ -46,6 +47,7 @@ _HOMES = {
     "Store": "store.base",
     "MemoryStore": "store.base",
     "FileStore": "store.files",
+    "S3Store": "store.s3",
     # Dagster
     "to_dagster": "orchestration.definitions",
 }
@@ -61,6 +63,7 @@ __all__ = [
     "Registry",
     "Replicates",
     "Result",
+    "S3Store",
     "Source",
     "Step",
     "Store",
