@@ -43,6 +43,8 @@ from workflow_assets.store.records import (
     record_to_bytes,
 )
 
+_LONGEST_JOURNAL = LONGEST_JOURNAL
+
 _MAPPED = 1 << 20
 """Objects from this size on are mapped into memory, not read: an array is paged in as it is used."""
 
@@ -169,7 +171,7 @@ class FileStore(Store):
             number = max(map(journal_number, names), default=0) + 1
             held = {partition: (number, key) for partition, key in keys.items()}
             self._write(folder, self._journal_name(number), (journal_to_bytes(held),), True)
-            if len(names) >= LONGEST_JOURNAL:
+            if len(names) >= _LONGEST_JOURNAL:
                 self._merge(folder)
         except OSError as error:
             raise self._error("note what an asset holds", error) from error

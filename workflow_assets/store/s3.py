@@ -468,11 +468,13 @@ _CURES = {
 
 def _passing(exceptions: Any) -> tuple[type[Exception], ...]:
     """Give the errors of a connection that may be better the next time."""
+    from botocore.parsers import ResponseParserError
+
     return (
         exceptions.ConnectionError,
         exceptions.HTTPClientError,
         exceptions.IncompleteReadError,
-        exceptions.ResponseParserError,
+        ResponseParserError,
         _TornError,
         OSError,
     )

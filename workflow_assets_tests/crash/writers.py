@@ -90,7 +90,7 @@ def main() -> None:
     if work == "datums":
         write_datums(store)
     else:
-        files.LONGEST_JOURNAL = 4
+        files._LONGEST_JOURNAL = 4
         write_references(store)
 
 

@@ -121,10 +121,10 @@ class FileStoreAgainstDict(StoreAgainstDict):
         super().__init__()
         self.deaths = 0
         self.folder = Path(tempfile.mkdtemp(prefix="store-"))
-        self.journal, files.LONGEST_JOURNAL = files.LONGEST_JOURNAL, 3
+        self.journal, files._LONGEST_JOURNAL = files._LONGEST_JOURNAL, 3
 
     def teardown(self) -> None:
-        files.LONGEST_JOURNAL = self.journal
+        files._LONGEST_JOURNAL = self.journal
         shutil.rmtree(self.folder)
 
     def open(self) -> Store:
