@@ -163,7 +163,7 @@ class S3Store(Store):
             record = record_from_bytes(key, bytes(self._get(_record_name(key))))
             if record is None or record.location is None:
                 return record
-            size = self._call("head_object", _object_name(record.location))["ContentLength"]
+            size = self._call("head_object", _object_name(record.location), finish=_size)
         except _MissingError:
             return None
         return record if size == record.size else None
@@ -318,7 +318,7 @@ class S3Store(Store):
             except (
                 _MissingError
             ):  # completed at an earlier attempt, whose answer was lost; or aborted by somebody
-                if self._call("head_object", name)["ContentLength"] != sum(map(len, views)):
+                if self._call("head_object", name, finish=_size) != sum(map(len, views)):
                     raise
         except BaseException as error:
             with contextlib.suppress(StoreError, _MissingError):  # what went wrong before says more
@@ -484,9 +484,15 @@ class _TornError(Exception):
     """A body ended before its time."""
 
 
+def _size(answer: Any) -> int:
+    if "ContentLength" not in answer:
+        raise _TornError
+    return int(answer["ContentLength"])
+
+
 def _body(answer: Any) -> bytearray:
     """Read all of a body into memory that is allocated once."""
-    size = answer["ContentLength"]
+    size = _size(answer)
     data = bytearray(size)
     view = memoryview(data)
     stream = answer["Body"]

@@ -118,7 +118,7 @@ BUSY = b"HTTP/1.1 503 Slow Down\r\nConnection: close\r\nContent-Length: 0\r\n\r\
 
 @pytest.mark.parametrize("bad", [BUSY, GOOD[:-9], GOOD[:12], b""], ids=["busy", "cut", "cut early", "closed"])
 def test_what_passes_is_tried_again_and_what_does_not_is_an_error(faulty, bad: bytes, monkeypatch) -> None:
-    monkeypatch.setattr(s3.time, "sleep", lambda _: None)
+    monkeypatch.setattr("time.sleep", lambda _: None)
     url, answers = faulty
     store = S3Store(f"s3://{BUCKET}", endpoint_url=url, options=OPTIONS, attempts=4)
     answers[:] = [bad, bad, GOOD]
