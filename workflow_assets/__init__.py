@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from workflow_assets.store.files import FileStore
     from workflow_assets.store.pictures import Picture
     from workflow_assets.store.registry import register_codec
+    from workflow_assets.store.s3 import S3Store
     from workflow_assets.treatments import Treatment
     from workflow_assets.verdicts import Verdict
     from workflow_assets.workflows import Workflow
@@ -50,6 +51,7 @@ _HOMES = {
     "FileStore": "store.files",
     "Picture": "store.pictures",
     "register_codec": "store.registry",
+    "S3Store": "store.s3",
     # Dagster
     "to_dagster": "orchestration.definitions",
 }
@@ -66,6 +68,7 @@ __all__ = [
     "Registry",
     "Replicates",
     "Result",
+    "S3Store",
     "Source",
     "Step",
     "Store",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from workflow_assets.errors import CorruptDatumError, UnknownNameError, did_you_mean
@@ -48,6 +48,26 @@ class Store(ABC):
         """Give the record of a datum, or None if it is not stored or not whole.
 
         Raises `StoreError` for a key that is no name, and where the store cannot be read.
+        """
+
+    def find_all(self, keys: Iterable[str]) -> dict[str, Record]:
+        """Give the records of those datums that are stored and whole, by key; far stores ask for many at once.
+
+        >>> store = MemoryStore()
+        >>> record = store.put("a1", 0.5)
+        >>> list(store.find_all(["a1", "a2"]))
+        ['a1']
+
+        Raises `StoreError` for a key that is no name, and where the store cannot be read.
+        """
+        found = ((key, self.find(key)) for key in dict.fromkeys(keys))
+        return {key: record for key, record in found if record is not None}
+
+    @abstractmethod
+    def keys(self) -> Iterator[str]:
+        """Give the keys of all datums, in any order and without looking into them: `find` tells which are whole.
+
+        Raises `StoreError` where the store cannot be read.
         """
 
     @abstractmethod
@@ -187,6 +207,10 @@ class MemoryStore(Store):
     def find(self, key: str) -> Record | None:
         """Give the record of a datum, or None."""
         return self._records.get(key) or self._records.get(checked(key))
+
+    def keys(self) -> Iterator[str]:
+        """Give the keys of all datums, in any order."""
+        return iter(list(self._records))
 
     def check_writable(self) -> None:
         """Do nothing: memory can always be written."""

@@ -235,7 +235,8 @@ def _leaf(codec: str, data: Buffer, allowed: bool) -> Any:
     if codec == "pickle":
         if not allowed:
             raise CodecError(
-                "the stored value is a pickle, and this store does not allow pickles to be loaded"
+                "the stored value is a pickle, and this store does not allow pickles to be loaded: open it with "
+                "pickles=True if nobody else can write to it"
             )
         return pickles.load(data)
     return find_codec(codec).decode(data)

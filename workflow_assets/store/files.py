@@ -19,36 +19,37 @@ import errno
 import itertools
 import mmap
 import os
-import re
 import stat
-import urllib.parse
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
-
-import xxhash
 
 from workflow_assets.errors import CorruptDatumError, StoreError
 from workflow_assets.store.base import Asset, Record, Store
 from workflow_assets.store.codecs import Buffer
 from workflow_assets.store.records import (
+    LONGEST_JOURNAL,
     Held,
     checked,
+    folder_name,
+    is_journal,
+    is_name,
     journal_from_bytes,
+    journal_name,
+    journal_number,
     journal_to_bytes,
     record_from_bytes,
     record_to_bytes,
 )
+
+_LONGEST_JOURNAL = LONGEST_JOURNAL
 
 _MAPPED = 1 << 20
 """Objects from this size on are mapped into memory, not read: an array is paged in as it is used."""
 
 _MOST_MAPPED = 400
 """How many may be mapped at a time: each holds a file open, of which a process may have about a thousand."""
-
-_LONGEST_JOURNAL = 64
-"""How many files a journal may have before they are merged."""
 
 _READ = (
     os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -113,6 +114,19 @@ class FileStore(Store):
             raise self._error("be read", error) from error
         return record if size == record.size else None
 
+    def keys(self) -> Iterator[str]:
+        """Give the key of every record in the folder, in any order."""
+        top = f"{self._root}/records"
+        try:
+            for part in _entries(top):
+                self._check_inside(folder := f"{top}/{part}")
+                for name in _entries(folder):
+                    key, ending = name[:-5], name[-5:]
+                    if ending == ".json" and is_name(key) and key[:2] == part:
+                        yield key
+        except OSError as error:
+            raise self._error("be read", error) from error
+
     def _write_record(self, record: Record, replace: bool) -> Record:
         folder, name = f"{self._root}/records/{record.key[:2]}", f"{record.key}.json"
         data = (record_to_bytes(record),)
@@ -154,7 +168,7 @@ class FileStore(Store):
         folder = self._journal_folder(asset)
         try:
             names = _journal(folder)
-            number = max(map(_number, names), default=0) + 1
+            number = max(map(journal_number, names), default=0) + 1
             held = {partition: (number, key) for partition, key in keys.items()}
             self._write(folder, self._journal_name(number), (journal_to_bytes(held),), True)
             if len(names) >= _LONGEST_JOURNAL:
@@ -171,11 +185,11 @@ class FileStore(Store):
         return {partition: key for partition, (_, key) in held.items()}
 
     def _journal_folder(self, asset: Asset) -> str:
-        return "/".join((self._root, "references", *map(_folder_name, asset)))
+        return "/".join((self._root, "references", *map(folder_name, asset)))
 
     def _journal_name(self, number: int) -> str:
         """Name a file that no other writer names: two of one number are two files, and none is ever written again."""
-        return f"{number:08d}-{self._unique()}.jsonl"
+        return journal_name(number, self._unique())
 
     def _held(self, folder: str) -> tuple[Held, list[str]]:
         """Read a journal; give what it says, and the names of its files."""
@@ -197,7 +211,7 @@ class FileStore(Store):
         Each line keeps its number, so that a file which somebody else adds meanwhile wins or loses as it would have.
         """
         held, names = self._held(folder)
-        number = max(map(_number, names), default=0)  # so that numbers never fall back
+        number = max(map(journal_number, names), default=0)  # so that numbers never fall back
         self._write(folder, self._journal_name(number), (journal_to_bytes(held),), True, fsync=True)
         for name in names:
             _unlink(f"{folder}/{name}")
@@ -371,24 +385,12 @@ def _fsync_folder(folder: str) -> None:
         os.close(descriptor)
 
 
-def _folder_name(part: str) -> str:
-    """Quote a part of an asset's name, so that it is one name in any folder, and no other part's."""
-    # "." is quoted too, so that no part can mean the folder above.
-    quoted = urllib.parse.quote(part, safe="", errors="surrogatepass").replace(".", "%2E")
-    if len(quoted) > 200:
-        return f"{quoted[:160]}.{xxhash.xxh3_128_hexdigest(part.encode(errors='surrogatepass'))}"
-    return quoted or "%"
-
-
-_JOURNAL = re.compile(r"\d{8,}-[0-9a-f-]+\.jsonl")
-
-
 def _journal(folder: str) -> list[str]:
+    return [name for name in _entries(folder) if is_journal(name)]
+
+
+def _entries(folder: str) -> list[str]:
     try:
-        return [name for name in os.listdir(folder) if _JOURNAL.fullmatch(name)]
+        return os.listdir(folder)
     except (FileNotFoundError, NotADirectoryError):
         return []
-
-
-def _number(name: str) -> int:
-    return int(name.partition("-")[0])

@@ -42,9 +42,9 @@ def refusal(value: Any, where: str) -> CodecError:
     """Say that a value would have to be pickled, and that the store does not allow it."""
     return CodecError(
         f"{where} is a {type(value).__qualname__}, which only pickle could store, and this store does not allow "
-        "pickles: return plain values, arrays, frames or dataclasses of them, or give it a format with "
+        "pickles: return plain values, arrays, frames or dataclasses of them, give it a format with "
         "workflow_assets.register_codec(codec), where the codec has a name, an extension, and the methods accepts, "
-        "encode, decode and copy"
+        "encode, decode and copy, or open the store with pickles=True if nobody else can write to it"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import urllib.parse
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -70,12 +71,17 @@ def checked(name: str) -> str:
     >>> checked("3f2a")
     '3f2a'
     """
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise StoreError(
             f"{name!r} is no name of a datum or object: expected up to 200 letters and digits of ASCII, with '.', '_' "
             "and '-' between them"
         )
     return name
+
+
+def is_name(name: str) -> bool:
+    """Whether something can be the name of a datum or object, and lead nowhere else."""
+    return _NAME.fullmatch(name) is not None
 
 
 # -- records ----------------------------------------------------------------------------------------------------------
@@ -156,6 +162,40 @@ def _tagged_metrics(content: Any) -> tuple[tuple[str, Any, Mapping[str, Any]], .
 
 Held = dict[str, tuple[int, str]]
 """For each partition, the number under which it was noted what it holds, and the key of the datum: the highest wins."""
+
+
+LONGEST_JOURNAL = 64
+"""How many files a journal may have before they are merged."""
+
+_JOURNAL = re.compile(r"\d{8,}-[0-9a-f-]+\.jsonl")
+
+
+def journal_name(number: int, writer: str) -> str:
+    """Name a file of a journal; `writer` tells two of one number apart.
+
+    >>> journal_name(7, "c0ffee-1")
+    '00000007-c0ffee-1.jsonl'
+    """
+    return f"{number:08d}-{writer}.jsonl"
+
+
+def journal_number(name: str) -> int:
+    """Give the number that a file of a journal was written under."""
+    return int(name.partition("-")[0])
+
+
+def is_journal(name: str) -> bool:
+    """Whether this is the name of a file of a journal."""
+    return _JOURNAL.fullmatch(name) is not None
+
+
+def folder_name(part: str) -> str:
+    """Quote a part of an asset's name, so that it is one name in any folder, and no other part's."""
+    # "." is quoted too, so that no part can mean the folder above.
+    quoted = urllib.parse.quote(part, safe="", errors="surrogatepass").replace(".", "%2E")
+    if len(quoted) > 200:
+        return f"{quoted[:160]}.{xxhash.xxh3_128_hexdigest(part.encode(errors='surrogatepass'))}"
+    return quoted or "%"
 
 
 def journal_to_bytes(held: Held) -> bytes:

@@ -232,6 +232,36 @@ class StoreLaws(ABC):
             with pytest.raises(StoreError, match="is no name of a datum or object"):
                 use(key)
 
+    def test_many_records_are_found_at_once(self, store):
+        """Those that are whole, as `find` gives them; a key asked for twice is found once."""
+        values = {f"{number:02x}k": LARGE + number if number % 5 == 0 else number for number in range(40)}
+        written = {key: store.put(key, value) for key, value in values.items()}
+        self.set_record("03k", b"torn")
+        self.set_record("04k", self.get_record("06k"))
+        self.set_record("07k", None)
+        asked = ["absent", "zz", *written, "01k"]
+        for opened in (store, self.open()):
+            found = opened.find_all(iter(asked))
+            assert set(found) == written.keys() - {"03k", "04k", "07k"}
+            for key, record in found.items():
+                assert_same(record, written[key])
+                assert_same(record, opened.find(key))
+        assert store.find_all([]) == {}
+        with pytest.raises(StoreError, match="is no name of a datum or object"):
+            store.find_all(["01k", "../x"])
+
+    def test_the_keys_of_all_datums_are_listed(self, store):
+        """Each once, and nothing else that the place holds."""
+        assert list(store.keys()) == []
+        keys = {f"{number % 7:02x}k{number}" for number in range(50)} | {"a", "a.b", "a-b.json", "_"}
+        for number, key in enumerate(sorted(keys)):
+            store.put(key, LARGE if number % 10 == 0 else number)
+            store.put(key, None)
+        store.refer(("a",), {"p": "a1"})
+        store.check_writable()
+        for opened in (store, self.open()):
+            assert sorted(opened.keys()) == sorted(keys)
+
     # -- damage -------------------------------------------------------------------------------------------------
 
     @pytest.mark.parametrize(

@@ -1,0 +1,130 @@
+"""What can go wrong with a bucket is said in one error, which never shows a credential."""
+
+import datetime
+import pickle
+import socketserver
+import threading
+
+import numpy as np
+import pytest
+
+from workflow_assets.errors import StoreError
+from workflow_assets.store import s3
+from workflow_assets.store.downloads import Signer
+from workflow_assets.store.records import Record, content_digest, record_to_bytes
+from workflow_assets.store.s3 import S3Store
+from workflow_assets_tests.conformance.buckets import BUCKET, OPTIONS, READER, Server, unique_place
+
+
+def test_a_missing_bucket_is_named(server: Server) -> None:
+    store = S3Store("s3://not-there", endpoint_url=server.url, options=OPTIONS)
+    for use in (lambda: store.find("a1"), store.check_writable, lambda: list(store.keys())):
+        with pytest.raises(StoreError, match=r"'not-there' at http.*NoSuchBucket. Create the bucket"):
+            use()
+
+
+def test_who_may_only_read_is_told_so_before_anything_is_computed(server: Server) -> None:
+    place = unique_place()
+    S3Store(place, endpoint_url=server.url, options=OPTIONS).put("a1", 0.5)
+    store = S3Store(place, endpoint_url=server.url, options=READER)
+    assert store.load("a1") == 0.5
+    with pytest.raises(StoreError, match=r"AccessDenied. Check the credentials") as caught:
+        store.check_writable()
+    assert READER["secret"] not in str(caught.value)
+
+
+def test_an_endpoint_that_nobody_listens_at_is_an_error_after_some_attempts() -> None:
+    store = S3Store(f"s3://{BUCKET}", endpoint_url="http://127.0.0.1:9", options=OPTIONS, attempts=2)
+    with pytest.raises(
+        StoreError, match=r"127.0.0.1:9 cannot be used after 2 attempts: EndpointConnectionError"
+    ):
+        store.find("a1")
+
+
+def test_credentials_are_shown_nowhere(server: Server) -> None:
+    store = S3Store(unique_place(), endpoint_url=server.url, options=OPTIONS)
+    assert OPTIONS["secret"] not in repr(store) + repr(vars(store))
+    sent = pickle.loads(pickle.dumps(store))
+    assert repr(sent) == repr(store)
+    assert sent.put("a1", 1).key == "a1"
+
+
+def test_an_object_of_several_parts_is_whole_or_not_there(server: Server, monkeypatch) -> None:
+    monkeypatch.setattr(s3, "_PART", 5 << 20)
+    store = S3Store(unique_place(), endpoint_url=server.url, options=OPTIONS)
+    value = np.random.default_rng(0).random(2_000_000)
+    assert (store.load(store.put("a1", value)) == value).all()
+    real = S3Store._call
+
+    def cut(self, operation, name, **parameters):
+        if parameters.get("PartNumber") == 2:
+            raise StoreError("cut")
+        return real(self, operation, name, **parameters)
+
+    monkeypatch.setattr(S3Store, "_call", cut)
+    with pytest.raises(StoreError, match="cut"):
+        store.put("a2", value)
+    assert store.find("a2") is None
+    uploads = server.client().list_multipart_uploads(Bucket=BUCKET, Prefix=store.prefix)
+    assert not uploads.get("Uploads")
+
+
+def test_a_request_is_signed_as_botocore_signs_it() -> None:
+    from botocore.auth import S3SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+
+    url = "https://bucket.example.com/records/ab/abc.json"
+    now = datetime.datetime.now(datetime.UTC)
+    ours = Signer("eu-west-1", "key", "secret", "token").headers("GET", url, now)
+    request = AWSRequest("GET", url, headers={"X-Amz-Content-SHA256": ours["x-amz-content-sha256"]})
+    auth = S3SigV4Auth(Credentials("key", "secret", "token"), "s3", "eu-west-1")
+    request.context["timestamp"] = ours["x-amz-date"]
+    request.headers["X-Amz-Date"] = ours["x-amz-date"]
+    request.headers["X-Amz-Security-Token"] = "token"
+    text = auth.string_to_sign(request, auth.canonical_request(request))
+    assert ours["authorization"].endswith(f"Signature={auth.signature(text, request)}")
+
+
+@pytest.mark.parametrize("place", ["", "bucket", "s3://", "s3://ab", "s3://bucket/../x", "s3://UPPER"])
+def test_what_is_no_place_in_a_bucket_is_refused(place: str) -> None:
+    with pytest.raises(StoreError, match="is no place in a bucket"):
+        S3Store(place)
+
+
+@pytest.fixture
+def faulty():
+    """A server that answers only what `answers` holds, one after the other, and then the last one for ever."""
+    answers: list[bytes] = []
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            while self.rfile.readline().strip():
+                pass
+            self.wfile.write(answers.pop(0) if len(answers) > 1 else answers[0])
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as running:
+        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{running.server_address[1]}", answers
+        running.shutdown()
+        thread.join()
+
+
+RECORD = record_to_bytes(Record("a1", "json", content_digest([b"1"]), 1, b"1"))
+GOOD = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(RECORD), RECORD)
+BUSY = b"HTTP/1.1 503 Slow Down\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+
+@pytest.mark.parametrize("bad", [BUSY, GOOD[:-9], GOOD[:12], b""], ids=["busy", "cut", "cut early", "closed"])
+def test_what_passes_is_tried_again_and_what_does_not_is_an_error(faulty, bad: bytes, monkeypatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    url, answers = faulty
+    store = S3Store(f"s3://{BUCKET}", endpoint_url=url, options=OPTIONS, attempts=4)
+    answers[:] = [bad, bad, GOOD]
+    found = store.find("a1")
+    assert found is not None
+    assert found.inline == b"1"
+    answers[:] = [bad]
+    with pytest.raises(StoreError, match="cannot be used after 4 attempts"):
+        store.find("a1")
