@@ -2,7 +2,7 @@
 
 ::
 
-    records/ab/<key>.json              what is known of a datum, small values included; a line of JSON, then its digest
+    records/ab/<key>.json              what is known of a datum, small values included: a line of JSON
     objects/ab/<key>.<digest>.<ext>    the bytes of a large value, in a format that other tools read
     references/<asset>/<number>-….jsonl  which datum each partition holds; the line with the highest number wins
 

@@ -106,8 +106,17 @@ def record_to_bytes(record: Record) -> bytes:
     text = plain_to_json(content) or _marked(record.key, content)
     if record.inline is not None and record.codec == "json":
         text = f'{text[:-1]},"value":{record.inline.decode()}}}'  # as it is, for other tools to read
-    data = text.encode()
-    return b'%b\n"%b"\n' % (data, xxhash.xxh3_128_hexdigest(data).encode())
+    data = text[:-1].encode()
+    return data + _sealed(data)
+
+
+_SEAL = 47
+"""How many bytes the checksum takes, with what is around it and without the end of the line."""
+
+
+def _sealed(data: Buffer) -> bytes:
+    """Give what follows the bytes of a line: their checksum, as the last member."""
+    return b',"checksum":"%b"}\n' % xxhash.xxh3_128_hexdigest(data).encode()
 
 
 def _marked(key: str, content: dict[str, Any]) -> str:
@@ -124,16 +133,16 @@ def _marked(key: str, content: dict[str, Any]) -> str:
 
 def record_from_bytes(key: str, data: bytes) -> Record | None:
     """Read a record; None if these are not the bytes that were written under the key."""
-    text, _, rest = data.partition(b"\n")
-    if rest != b'"%b"\n' % xxhash.xxh3_128_hexdigest(text).encode():
+    text = data[: -_SEAL - 1]
+    if data[-_SEAL - 1 :] != _sealed(text):
         return None
     try:
-        content = from_json(text)
+        content = from_json(text + b"}")
         if content["key"] != key:
             return None
         inline = bytes.fromhex(content["inline"]) if "inline" in content else None
         if "value" in content:
-            inline = text[-content["size"] - 1 : -1]
+            inline = text[-content["size"] :]
         read = Reader().read if b'"$' in text else _same
         return Record(
             key,

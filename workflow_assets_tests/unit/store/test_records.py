@@ -38,14 +38,15 @@ def test_a_record_comes_back_as_it_was(record):
 
 
 def test_other_tools_read_a_record():
-    """Two lines of JSON: what is known, the value itself if it is small and plain, and a digest."""
-    content, digest = map(json.loads, record_to_bytes(INLINE).decode().splitlines())
+    """One line of JSON: what is known, the value itself if it is small and plain, and a checksum."""
+    (line,) = record_to_bytes(INLINE).decode().splitlines()
+    content = json.loads(line)
     assert (content["value"], content["metrics"]["accuracy"], content["provenance"]["step"]) == (
         0.5,
         0.5,
         "score",
     )
-    assert len(digest) == 32
+    assert len(content["checksum"]) == 32
 
 
 @pytest.mark.parametrize("record", [INLINE, LARGE, PICKLED], ids=["inline", "large", "pickled"])
