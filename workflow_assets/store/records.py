@@ -110,13 +110,18 @@ def record_to_bytes(record: Record) -> bytes:
     return data + _sealed(data)
 
 
-_SEAL = 47
-"""How many bytes the checksum takes, with what is around it and without the end of the line."""
+_BEFORE, _AFTER = b',"checksum":"', b'"}'
+_SEAL = len(_BEFORE) + 32 + len(_AFTER)
 
 
 def _sealed(data: Buffer) -> bytes:
     """Give what follows the bytes of a line: their checksum, as the last member."""
-    return b',"checksum":"%b"}\n' % xxhash.xxh3_128_hexdigest(data).encode()
+    return b"%b%b%b\n" % (_BEFORE, xxhash.xxh3_128_hexdigest(data).encode(), _AFTER)
+
+
+def is_sealed(line: bytes) -> bool:
+    """Whether a line, without its end, was written to its end: it has a checksum, right or wrong."""
+    return line.endswith(_AFTER) and line.startswith(_BEFORE, len(line) - _SEAL)
 
 
 def _marked(key: str, content: dict[str, Any]) -> str:

@@ -152,8 +152,10 @@ def test_a_damaged_datum_is_told_apart(load, tmp_path):
     study = declare(load())
     study.run(store)
     key = study.explain(store, "score").key
-    path = tmp_path / "store" / "records" / key[:2] / f"{key}.json"
-    path.write_bytes(path.read_bytes()[:-10])
+    path = tmp_path / "store" / "records.jsonl"
+    text = path.read_text()
+    start = text.index(f'"key":"{key}"')
+    path.write_text(f"{text[: start + 100]}?{text[start + 101 :]}")
     assert "cannot be used any more" in str(study.explain(store, "score"))
 
 
