@@ -43,6 +43,7 @@ class RecordLog:
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
+        self._path = f"{folder.root}/{NAME}"
         self._lock = threading.RLock()
         self._descriptor, self._size = -1, 0
         self._reset()
@@ -72,13 +73,12 @@ class RecordLog:
                 f"the record of {record.key} takes {len(data)} bytes, and may take {_LONGEST}: record fewer metrics "
                 "or shorter ones, and return what is large"
             )
-        with self.locked() as descriptor:
+        with self.locked() as size:
             if not replace and record.key in self._places:
                 standing = self._record(record.key)
                 if standing is not None and stands(standing):
                     return standing
-            size = os.fstat(descriptor).st_size
-            start = size
+            descriptor, start = self._descriptor, size
             if size > self._size:  # the line of a writer that did not live to end it
                 data = b"\n" + data
                 start += 1
@@ -97,21 +97,23 @@ class RecordLog:
 
     def delete(self, keys: Collection[str]) -> None:
         """Write the file anew, without the records of some keys, and without lines that do not count."""
-        with self.locked() as descriptor:
-            lines = (_line(descriptor, place) for key, place in self._places.items() if key not in keys)
+        with self.locked():
+            lines = (_line(self._descriptor, place) for key, place in self._places.items() if key not in keys)
             self._folder.write(self._folder.root, NAME, filter(None, lines), fsync=True)
 
     @contextmanager
     def locked(self) -> Iterator[int]:
-        """Keep others from appending, after taking note of what they have appended."""
+        """Keep others from appending, after taking note of what they have appended; give the file's size."""
         with self._lock:
             while True:
                 descriptor = self._open_for_writing()
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
                 try:
-                    if self._is_current():
-                        self._read_on()
-                        yield descriptor
+                    size = self._named_size()
+                    if size >= self._size:
+                        if size > self._size:
+                            self._read_on()
+                        yield size
                         return
                 finally:
                     fcntl.flock(descriptor, fcntl.LOCK_UN)
@@ -160,20 +162,19 @@ class RecordLog:
 
     def _opened(self, descriptor: int, *, writable: bool) -> None:
         self._descriptor, self._writable = descriptor, writable
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        status = os.fstat(descriptor)
+        self._identity = status.st_dev, status.st_ino
+        if not stat.S_ISREG(status.st_mode):
             self._reset()
-            raise StoreError(
-                f"{self._folder.root}/{NAME} is no file: move it away, or give the store another folder"
-            )
+            raise StoreError(f"{self._path} is no file: move it away, or give the store another folder")
 
-    def _is_current(self) -> bool:
-        """Whether the file that is open is the one that has the name, and holds all that was read of it."""
-        status = os.fstat(self._descriptor)
+    def _named_size(self) -> int:
+        """Give the size of the file that is open, or -1 if it is not the one that has the name."""
         try:
-            named = os.stat(f"{self._folder.root}/{NAME}")
+            status = os.stat(self._path)
         except FileNotFoundError:
-            return False
-        return os.path.samestat(status, named) and status.st_size >= self._size
+            return -1
+        return status.st_size if (status.st_dev, status.st_ino) == self._identity else -1
 
     def _reset(self) -> None:
         """Forget the file and all that was read of it."""
@@ -181,6 +182,7 @@ class RecordLog:
             os.close(self._descriptor)
         self._descriptor = -1
         self._writable = False
+        self._identity = (0, 0)
         self._places: dict[str, int] = {}
         self._size = 0  # up to the end of the last line that was read
 

@@ -89,21 +89,17 @@ def is_name(name: str) -> bool:
 
 def record_to_bytes(record: Record) -> bytes:
     """Give the file that holds a record; raise `CodecError` where what was recorded is no plain value."""
-    content: dict[str, Any] = {
-        "key": record.key,
-        "codec": record.codec,
-        "digest": record.digest,
-        "size": record.size,
-    }
+    # Names need no quoting.
+    head = f'{{"key":"{record.key}","codec":"{record.codec}","digest":"{record.digest}","size":{record.size}'
     if record.location is not None:
-        content["location"] = record.location
+        head += f',"location":"{record.location}"'
     elif record.inline is not None and record.codec != "json":
-        content["inline"] = record.inline.hex()
-    content["metrics"] = record.metrics
+        head += f',"inline":"{record.inline.hex()}"'
+    content: dict[str, Any] = {"metrics": record.metrics}
     if record.records:
         content["records"] = [list(one) for one in record.records]
     content["provenance"] = record.provenance
-    text = plain_to_json(content) or _marked(record.key, content)
+    text = f"{head},{(plain_to_json(content) or _marked(record.key, content))[1:]}"
     if record.inline is not None and record.codec == "json":
         text = f'{text[:-1]},"value":{record.inline.decode()}}}'  # as it is, for other tools to read
     data = text[:-1].encode()

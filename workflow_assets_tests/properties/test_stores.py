@@ -16,6 +16,7 @@ from workflow_assets.store import files, folders, logs
 from workflow_assets.store.base import MemoryStore, Store
 from workflow_assets.store.codecs import encode
 from workflow_assets.store.files import FileStore
+from workflow_assets.store.records import LONGEST_JOURNAL
 from workflow_assets_tests.conformance.sameness import assert_same
 
 KEYS_ = ["a1", "a2", "ab", "b1"]
@@ -122,7 +123,7 @@ class FileStoreAgainstDict(StoreAgainstDict):
         super().__init__()
         self.deaths = 0
         self.folder = Path(tempfile.mkdtemp(prefix="store-"))
-        self.journal, vars(files)["LONGEST_JOURNAL"] = files.LONGEST_JOURNAL, 3
+        self.journal, vars(files)["LONGEST_JOURNAL"] = LONGEST_JOURNAL, 3
 
     def teardown(self) -> None:
         vars(files)["LONGEST_JOURNAL"] = self.journal
@@ -209,6 +210,7 @@ class FileStoreAgainstDict(StoreAgainstDict):
             self.values[key], self.metrics[key] = 0, {}
         else:
             record = self.stores[0].find(key)
+            assert record is not None
             assert key in self.values
             if record.metrics == self.metrics[key]:
                 assert_same(loaded, self.values[key])

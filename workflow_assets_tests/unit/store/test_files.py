@@ -1,6 +1,7 @@
 """The store in a local folder: its files, its errors, and what it does not follow."""
 
 import errno
+import fcntl
 import json
 import mmap
 import os
@@ -15,7 +16,7 @@ import pandas as pd
 import pytest
 
 from workflow_assets.errors import CorruptDatumError, StoreError
-from workflow_assets.store import files, folders, logs
+from workflow_assets.store import files, folders
 from workflow_assets.store.files import FileStore
 from workflow_assets.store.folders import Folder
 from workflow_assets_tests.conformance.sameness import assert_same
@@ -373,7 +374,7 @@ def test_a_file_system_without_locks_is_complained_about(store, monkeypatch):
     def no_locks(descriptor, operation):
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(logs.fcntl, "flock", no_locks)
+    monkeypatch.setattr(fcntl, "flock", no_locks)
     with pytest.raises(StoreError, match=r"No locks available\. Its file system cannot lock files"):
         store.check_writable()
 
