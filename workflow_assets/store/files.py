@@ -15,12 +15,14 @@ milliseconds, where a small datum else takes some hundredths of one.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from workflow_assets.errors import CorruptDatumError, StoreError
 from workflow_assets.store.base import Asset, Record, Store
+from workflow_assets.store.claims import FileClaim, claimed
 from workflow_assets.store.codecs import Buffer
 from workflow_assets.store.folders import Folder, entries, unlink
 from workflow_assets.store.logs import RecordLog
@@ -34,6 +36,9 @@ from workflow_assets.store.records import (
     journal_name,
     journal_number,
     journal_to_bytes,
+    latest,
+    trimmed,
+    versions,
 )
 
 
@@ -77,6 +82,14 @@ class FileStore(Store):
                     pass
             except (OSError, ValueError) as error:
                 raise self._files.error("be written", error) from error
+
+    def find_all(self, keys: Iterable[str]) -> dict[str, Record]:
+        """Give the records of those datums that are stored and whole, by key."""
+        try:
+            records = self._log.find_all([checked(key) for key in keys])
+            return {key: record for key, record in records.items() if self._is_whole(record)}
+        except (OSError, ValueError) as error:
+            raise self._files.error("be read", error) from error
 
     def find(self, key: str) -> Record | None:
         """Give the record of a datum, or None if it is not stored, or its record is torn."""
@@ -128,6 +141,69 @@ class FileStore(Store):
             )
         return data
 
+    # -- deleting -----------------------------------------------------------------------------------------------
+
+    def recorded(self, key: str) -> Record | None:
+        """Give what was recorded of a datum, also where its bytes are gone."""
+        try:
+            return self._log.find(checked(key))
+        except (OSError, ValueError) as error:
+            raise self._files.error("be read", error) from error
+
+    def claim(self) -> FileClaim:
+        """Begin to use data, which nobody may delete meanwhile."""
+        return FileClaim(self._files, self._log)
+
+    def claimed(self) -> set[str]:
+        """Give the keys of the data that are being used."""
+        try:
+            return claimed(self._files)
+        except OSError as error:
+            raise self._files.error("be read", error) from error
+
+    @contextmanager
+    def deleting(self) -> Iterator[None]:
+        """Keep others from putting and claiming data meanwhile."""
+        try:
+            with self._log.locked():
+                yield
+        except OSError as error:
+            raise self._files.error("be cleared", error) from error
+
+    def objects(self) -> Iterator[tuple[str, int, float]]:
+        """Give each object's name, its bytes, and the seconds since it was written, of temporary files too."""
+        try:
+            now = self._now()
+            for part in entries(top := f"{self._root}/objects"):
+                self._files.check_inside(folder := f"{top}/{part}")
+                for name in entries(folder):
+                    with suppress(FileNotFoundError):
+                        status = os.lstat(f"{folder}/{name}")
+                        yield name, status.st_size, now - status.st_mtime
+        except OSError as error:
+            raise self._files.error("be read", error) from error
+
+    def _now(self) -> float:
+        """Tell the time by the clock that files are dated with, which may be another machine's."""
+        probe, descriptor = self._files.create(self._root)
+        try:
+            return os.fstat(descriptor).st_mtime
+        finally:
+            os.close(descriptor)
+            unlink(probe)
+
+    def delete(self, keys: Collection[str], objects: Iterable[str], versions: int) -> None:
+        """Delete records, then objects, and forget all but the last versions of what each partition held."""
+        try:
+            if keys:
+                self._log.delete(keys)
+            for name in objects:
+                unlink(f"{self._root}/objects/{name[:2]}/{name}")
+            for folder in self._journal_folders():
+                self._merge(folder, versions)
+        except OSError as error:
+            raise self._files.error("be cleared", error) from error
+
     # -- references ---------------------------------------------------------------------------------------------
 
     def refer(self, asset: Asset, keys: Mapping[str, str]) -> None:
@@ -138,7 +214,7 @@ class FileStore(Store):
         try:
             names = _journal(folder)
             number = max(map(journal_number, names), default=0) + 1
-            held = {partition: (number, key) for partition, key in keys.items()}
+            held = {partition: [(number, key)] for partition, key in keys.items()}
             self._files.write(folder, self._journal_name(number), (journal_to_bytes(held),))
             if len(names) >= LONGEST_JOURNAL:
                 self._merge(folder)
@@ -151,7 +227,35 @@ class FileStore(Store):
             held, _ = self._held(self._journal_folder(asset))
         except OSError as error:
             raise self._files.error("be read", error) from error
-        return {partition: key for partition, (_, key) in held.items()}
+        return latest(held)
+
+    def versions(self, asset: Asset, partition: str = "") -> list[str]:
+        """Give the keys of the data that a partition has held, the present one last."""
+        try:
+            held, _ = self._held(self._journal_folder(asset))
+        except OSError as error:
+            raise self._files.error("be read", error) from error
+        return versions(held.get(partition, ()))
+
+    def journals(self) -> Iterator[Held]:
+        """Give what each asset's partitions have held."""
+        try:
+            for folder in self._journal_folders():
+                yield self._held(folder)[0]
+        except OSError as error:
+            raise self._files.error("be read", error) from error
+
+    def _journal_folders(self) -> Iterator[str]:
+        waiting = [f"{self._root}/references"]
+        while waiting:
+            folder = waiting.pop()
+            if _journal(folder):
+                yield folder
+            waiting += [
+                f"{folder}/{name}"
+                for name in entries(folder)
+                if not is_journal(name) and os.path.isdir(f"{folder}/{name}")
+            ]
 
     def _journal_folder(self, asset: Asset) -> str:
         return "/".join((self._root, "references", *map(folder_name, asset)))
@@ -174,13 +278,15 @@ class FileStore(Store):
                     raise
         return held, names
 
-    def _merge(self, folder: str) -> None:
-        """Put all that the files of a journal say into one, and only then delete them.
+    def _merge(self, folder: str, count: int | None = None) -> None:
+        """Put all that the files of a journal say into one, or so many last versions, and only then delete them.
 
         Each line keeps its number, so that a file which somebody else adds meanwhile wins or loses as it would have.
         """
         held, names = self._held(folder)
         number = max(map(journal_number, names), default=0)  # so that numbers never fall back
+        if count is not None:
+            held = trimmed(held, count)
         self._files.write(folder, self._journal_name(number), (journal_to_bytes(held),), fsync=True)
         for name in names:
             unlink(f"{folder}/{name}")

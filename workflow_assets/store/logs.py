@@ -14,7 +14,7 @@ import os
 import stat
 import threading
 import weakref
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 
 from workflow_assets.errors import StoreError
@@ -56,6 +56,13 @@ class RecordLog:
         """Give the latest record of a key, or None if there is none, or it is damaged."""
         with self._lock:
             return self._record(key) if self._look() else None
+
+    def find_all(self, keys: Iterable[str]) -> dict[str, Record]:
+        """Give the latest records of some keys, without those that have none."""
+        with self._lock:
+            if not self._look():
+                return {}
+            return {key: record for key in keys if (record := self._record(key)) is not None}
 
     def keys(self) -> tuple[str, ...]:
         """Give the keys that have lines."""

@@ -170,8 +170,41 @@ def _tagged_metrics(content: Any) -> tuple[tuple[str, Any, Mapping[str, Any]], .
 
 # -- journals of references -------------------------------------------------------------------------------------------
 
-Held = dict[str, tuple[int, str]]
-"""For each partition, the number under which it was noted what it holds, and the key of the datum: the highest wins."""
+Held = dict[str, list[tuple[int, str]]]
+"""For each partition, which data it held: the number under which it was noted, and the key, "" for none."""
+
+
+def latest(held: Held) -> dict[str, str]:
+    """Give the key of the datum that each partition holds: the highest number wins.
+
+    >>> latest({"a": [(2, "k2"), (1, "k1")], "b": [(1, "k1"), (2, "")]})
+    {'a': 'k2'}
+    """
+    return {partition: key for partition, notes in held.items() if (key := max(notes)[1])}
+
+
+def versions(notes: Iterable[tuple[int, str]]) -> list[str]:
+    """Give the keys that a partition has held, each once, the present one last.
+
+    >>> versions([(1, "k1"), (3, "k1"), (2, "k2")])
+    ['k2', 'k1']
+    """
+    keys: dict[str, None] = {}
+    for _, key in sorted(notes):
+        if key:
+            keys.pop(key, None)
+            keys[key] = None
+    return list(keys)
+
+
+def trimmed(held: Held, count: int) -> Held:
+    """Give the journal of the last versions of each partition."""
+    kept: Held = {}
+    for partition, notes in held.items():
+        last = versions(notes)[-count:]
+        newest = max(notes)
+        kept[partition] = sorted({max(note for note in notes if note[1] == key) for key in last} | {newest})
+    return kept
 
 
 LONGEST_JOURNAL = 64
@@ -209,11 +242,12 @@ def folder_name(part: str) -> str:
 
 
 def journal_to_bytes(held: Held) -> bytes:
-    """Give the lines of a journal: partition, key of the datum that it holds, number, digest of these."""
+    """Give the lines of a journal: partition, key of a datum that it held, number, digest of these."""
     lines = []
-    for partition, (number, key) in held.items():
-        text = json.dumps([partition, key, number])
-        lines.append(f'{text[:-1]}, "{xxhash.xxh32_hexdigest(text.encode())}"]\n')
+    for partition, notes in held.items():
+        for number, key in notes:
+            text = json.dumps([partition, key, number])
+            lines.append(f'{text[:-1]}, "{xxhash.xxh32_hexdigest(text.encode())}"]\n')
     return "".join(lines).encode()
 
 
@@ -229,9 +263,9 @@ def journal_from_bytes(data: Buffer, held: Held) -> None:
             *content, digest = line
             if digest == xxhash.xxh32_hexdigest(json.dumps(content).encode()):
                 partition, key, number = content
-                noted = (number, key)
-                if partition not in held or held[partition] < noted:
-                    held[partition] = noted
+                notes = held.setdefault(partition, [])
+                if (number, key) not in notes:
+                    notes.append((number, key))
 
 
 def _parsed(text: bytes) -> Any:
