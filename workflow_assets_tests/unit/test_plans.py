@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from workflow_assets import Experiment, MemoryStore, Treatment, source, step
-from workflow_assets.plans import Plan, PlanSummary, pickled_library
+from workflow_assets.plans import Plan, pickled_library
 
 
 @source(version="1")
@@ -29,7 +29,7 @@ def mean(noisy: list[float]) -> float:
 
 
 def keys(experiment: Experiment, treatment: str = "baseline", replicate: int = 0) -> dict[str, str]:
-    plan = experiment.plan(MemoryStore())
+    plan = Plan(experiment, MemoryStore())
     one = list(experiment.replicates)[replicate]
     found = plan.keys(one, plan.seed(one))
     return {slot: found[planned] for slot, planned in plan.by_treatment[treatment].items()}
