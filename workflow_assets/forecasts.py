@@ -77,7 +77,7 @@ class Forecast:
     @property
     def data(self) -> Needs:
         """All data that are needed, of steps and sources."""
-        rows = [*self.sources.values(), *self.steps.values()]
+        rows = [row for _, row in self._rows()]
         computed = [row for row in rows if row.to_compute]
         seconds = [row.seconds for row in computed if row.seconds is not None]
         sizes = [row.size for row in computed if row.size is not None]
@@ -93,8 +93,10 @@ class Forecast:
     @property
     def unknown(self) -> tuple[str, ...]:
         """The steps and sources that are to be computed, and whose time no earlier run tells."""
-        rows = [*self.sources.items(), *self.steps.items()]
-        return tuple(name for name, row in rows if row.to_compute and row.seconds is None)
+        return tuple(name for name, row in self._rows() if row.to_compute and row.seconds is None)
+
+    def _rows(self) -> list[tuple[str, Needs]]:
+        return [*self.sources.items(), *self.steps.items()]
 
     def check(self, max_seconds: float | None = None, max_bytes: float | None = None) -> None:
         """Raise `LimitError` if computing is expected to take longer or to write more than it may.
@@ -106,25 +108,34 @@ class Forecast:
         if max_seconds is not None and data.seconds is not None and data.seconds > max_seconds:
             over.append(f"max_seconds={max_seconds:g}")
         if max_bytes is not None and data.size is not None and data.size > max_bytes:
-            over.append(f"max_bytes={max_bytes:g}")
-        name = self.plan.declaration.name
+            over.append(f"max_bytes={max_bytes:,.0f}")
+        experiment = self.plan.declaration.name
         if over:
             raise LimitError(
-                f"experiment {name!r} has {_count(data.to_compute, 'datum', 'data')} to compute, which takes "
+                f"experiment {experiment!r} has {_count(data.to_compute, 'datum', 'data')} to compute, which takes "
                 f"{self._estimate()}: that is over {' and '.join(over)}. Raise the limit, or run fewer treatments or "
                 "replicates; nothing was computed"
             )
-        if self.unknown and not (max_seconds is None and max_bytes is None):
+        untold = [
+            name
+            for name, row in self._rows()
+            if row.to_compute
+            and (
+                (max_seconds is not None and row.seconds is None)
+                or (max_bytes is not None and row.size is None)
+            )
+        ]
+        if untold:
             logger.warning(
-                "%s: no earlier run tells what %s takes, so that it does not count towards the limit",
-                name,
-                listing(self.unknown),
+                "%s: no earlier run tells what %s would take, so that it does not count towards the limit",
+                experiment,
+                listing(untold),
             )
 
     def __str__(self) -> str:
         header = ("", "needed", "stored", "shared", "to compute", "time", "size")
         rows: list[tuple[str, ...]] = [header]
-        for name, row in [*self.sources.items(), *self.steps.items()]:
+        for name, row in self._rows():
             counts = (row.needed, row.stored, row.shared, row.to_compute)
             takes = ("", "")
             if row.to_compute:

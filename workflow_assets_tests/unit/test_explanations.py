@@ -175,7 +175,8 @@ def test_an_accepted_change_computes_nothing_and_is_told_with_the_provenance(loa
     assert changed.explain(store, "score", "heavy", 1).state == "stored"
     result = changed.run(store)
     assert result.trace("heavy", 1, "draw").accepted == (acceptance,)
-    assert "accepted by Ada" in str(result.trace("heavy", 1, "draw"))
+    told = f"accepted    a change of draw was accepted by Ada on {acceptance.when}: multiplication commutes"
+    assert told in str(result.trace("heavy", 1, "draw"))
     assert result.trace("heavy", 1, "score").accepted == ()
     assert declare(load()).plan(store).data.to_compute == 0  # the code as it was, too
 
