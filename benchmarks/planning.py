@@ -7,6 +7,7 @@ its own, in which the experiment is declared anew:
 - *plan*: the wall time of ``Experiment.plan(store)``, from opening the store to the totals. Imports and declarations
   are not in it.
 - *asking*: the part of it that is spent in ``Store.find_all``.
+- *the rest*: what is not, in processor time, which tells it apart from what else the machine does.
 - *memory*: by how much the process's peak memory has grown meanwhile.
 
 The store is a fresh local folder, where ``TMPDIR`` says; or the place in a bucket that ``--place s3://bucket/prefix``
@@ -63,10 +64,11 @@ class Work:
 
 @dataclass(frozen=True)
 class Figure:
-    """Seconds that planning took, and asking the store in it; bytes by which the peak memory grew."""
+    """Seconds that planning took, asking the store in it and the rest; bytes by which the peak memory grew."""
 
     plan: float
     asking: float
+    rest: float
     memory: int
 
 
@@ -125,25 +127,26 @@ def measure(work: Work) -> Figure:
     for name in ("forecasts", "provenance", "store.files", "store.s3"):
         importlib.import_module(f"workflow_assets.{name}")  # a plan would import it now
     study = declare(work)
-    asking = 0.0
-    memory, started = peak_memory(), time.perf_counter()
+    asking = busy = 0.0
+    memory, started, worked = peak_memory(), time.perf_counter(), time.process_time()
     store = open_store(work)
     find_all = store.find_all
 
     def timed(keys: Any) -> Any:
-        nonlocal asking
-        asked = time.perf_counter()
+        nonlocal asking, busy
+        asked, before = time.perf_counter(), time.process_time()
         found = find_all(keys)
         asking += time.perf_counter() - asked
+        busy += time.process_time() - before
         return found
 
     store.find_all = timed
     forecast = study.plan(store)
-    seconds = time.perf_counter() - started
+    seconds, rest = time.perf_counter() - started, time.process_time() - worked - busy
     grown = peak_memory() - memory
     if (forecast.cells, forecast.data.stored) != ((work.cells, work.cells), STEPS * work.cells):
         raise RuntimeError(f"{work}: not all is stored\n{forecast}")
-    return Figure(seconds, asking, grown)
+    return Figure(seconds, asking, rest, grown)
 
 
 def apart(what: str, work: Work) -> str:
@@ -170,7 +173,7 @@ def report(work: Work, figures: list[Figure]) -> str:
     columns = {
         "plan s": spread(plans, 2),
         "asking s": spread([figure.asking for figure in figures], 2),
-        "the rest s": spread([figure.plan - figure.asking for figure in figures], 2),
+        "the rest CPU s": spread([figure.rest for figure in figures], 2),
         "memory MB": spread([figure.memory / 1e6 for figure in figures], 0),
         "budget s": f"{budget:g} {met}",
     }

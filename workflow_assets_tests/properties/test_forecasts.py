@@ -79,17 +79,21 @@ SLOTS = [*(function.__name__ for function in FUNCTIONS), "twin_again"]
 ADDRESSES = ["first.k", "drawn.k", "twin.k", "twin_again.k", "both.k"]
 
 
+def as_step(flags: dict[str, bool], function: Any) -> Any:
+    return step(memo=flags["memo"], transient=flags["transient"])(function)
+
+
 @st.composite
 def experiments(draw: st.DrawFn) -> Experiment:
     flags = st.fixed_dictionaries({"memo": st.sampled_from([True] * 4 + [False]), "transient": rarely()})
-    steps = [step(**draw(flags))(function) for function in FUNCTIONS]
-    steps.append(step(**draw(flags))(twin).named("twin_again"))  # the same datum in two slots
+    steps = [as_step(draw(flags), function) for function in FUNCTIONS]
+    steps.append(as_step(draw(flags), twin).named("twin_again"))  # the same datum in two slots
     changes = st.dictionaries(st.sampled_from(ADDRESSES), st.integers(0, 2), max_size=2)
     treatments: dict[str, Any] = {}
     for name in draw(st.sets(st.sampled_from(["a", "b", "c"]))):
         treatments[name] = Treatment(draw(changes))
         if draw(rarely()):
-            treatments[name] = Treatment(steps={"both": step(**draw(flags))(swapped)})
+            treatments[name] = Treatment(steps={"both": as_step(draw(flags), swapped)})
         elif draw(rarely()):
             treatments[name] = Treatment(draw(changes), sources={"stated": other})
     return Experiment("study", steps, treatments, REPLICATES, parameters=draw(changes), seed=1)
