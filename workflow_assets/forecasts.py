@@ -197,12 +197,13 @@ def forecast(
         if planned in count.needed:
             made.setdefault(_asset(plan, planned), []).append(planned)
     needs = {asset: _needs(plan, count, asset, alike) for asset, alike in made.items()}
+    inside = count.inside()
     return Forecast(
         plan,
         Cells(count.cells, count.whole),
         {asset[-1]: row for asset, row in needs.items() if len(asset) == 1},
         {asset[-1]: row for asset, row in needs.items() if len(asset) > 1},
-        tuple(dict.fromkeys(step.name for step in plan.steps if step in count.inside)),
+        tuple(dict.fromkeys(step.name for step in plan.steps if step in inside)),
     )
 
 
@@ -247,9 +248,8 @@ class _Count:
                 needed += [given for given in self.survey.reads(planned) if given not in needed]
         return whole
 
-    @property
     def inside(self) -> set[Planned]:
-        """The transient steps that are computed inside of what is."""
+        """Give the transient steps that are computed inside of what is."""
         found: set[Planned] = set()
         pending: list[Planned] = [*self.missing]
         while pending:

@@ -52,8 +52,8 @@ class Survey:
                     f"experiment {plan.declaration.name!r} has no stored step {slot!r}: {did_you_mean(slot, known)}"
                 )
         self.wanted = {
-            treatment: [step for slot, step in steps.items() if slot in slots and not is_transient(step)]
-            for treatment, steps in plan.by_treatment.items()
+            treatment: [step for slot, step in planned.items() if slot in slots and not is_transient(step)]
+            for treatment, planned in plan.by_treatment.items()
         }
         self.order: list[Planned] = [*plan.sources.values(), *plan.steps]
         self._treatments: dict[str, dict[str, None]] = {}
@@ -64,9 +64,10 @@ class Survey:
     def parts(self) -> Iterator[Part]:
         """Give what is missing, some replicates at a time."""
         constant: dict[str, bool] = {}
-        varying = sum(map(varies, self.order))
+        chosen = {treatment for treatments in self._treatments.values() for treatment in treatments}
+        within = self._within(step for treatment in chosen for step in self.wanted[treatment])
         pending = iter(self._treatments.items())
-        while chunk := list(islice(pending, max(1, AT_ONCE // max(1, varying)))):
+        while chunk := list(islice(pending, max(1, AT_ONCE // max(1, sum(map(varies, within)))))):
             replicates = []
             for name, treatments in chunk:
                 replicate = self.plan.replicates[name]
@@ -84,6 +85,16 @@ class Survey:
                 found.update(dict.fromkeys(self.reads(given) if is_transient(given) else (given,)))
             self._reads[planned] = tuple(found)
         return self._reads[planned]
+
+    def _within(self, wanted: Iterable[Planned]) -> set[Planned]:
+        """Give all that may have to be asked for: what is wanted, and whatever that is made from."""
+        pending = list(wanted)
+        found = set(pending)
+        while pending:
+            new = [given for given in self.reads(pending.pop()) if given not in found]
+            found.update(new)
+            pending += new
+        return found
 
     def _ask(
         self,
@@ -106,7 +117,7 @@ class Survey:
                         missing[key] = True
                     elif key not in missing:
                         asked.add(key)
-            found = self.plan.store.find_all(asked)
+            found = self.plan.store.find_all(asked) if asked else {}
             missing.update((key, key not in found or not found[key].current) for key in asked)
             del found
             for number, (_, keys) in enumerate(replicates):

@@ -217,6 +217,9 @@ def test_records_are_asked_for_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(surveys, "AT_ONCE", 12)  # of 4 for each replicate
     assert experiment.plan(store).cells == Cells(40, 40)
     assert asked == [13, *[12] * 5, 8], "what all share is asked for once"
+    asked.clear()
+    assert experiment.plan(store, treatments=["loud"], steps=["prepared", "noisy"]).cells == Cells(20, 20)
+    assert asked == [13, 8], "of 1 for each replicate"
 
 
 def test_unknown_names_are_told_with_near_matches() -> None:
