@@ -22,10 +22,18 @@ from dagster._core.events import DagsterEvent, DagsterEventBatchMetadata
 from dagster._core.storage.tags import MULTIDIMENSIONAL_PARTITION_PREFIX
 
 from workflow_assets.declarations import Declaration
-from workflow_assets.orchestration.keys import REPLICATE, TREATMENT, partition_key, source_key, step_key
+from workflow_assets.orchestration.keys import (
+    REPLICATE,
+    TREATMENT,
+    input_key,
+    partition_key,
+    source_key,
+    step_key,
+)
 from workflow_assets.orchestration.versions import CodeVersions
 from workflow_assets.plans import Plan
 from workflow_assets.runs import CellOutcome
+from workflow_assets.sources import AssetSource
 from workflow_assets.store.base import Record
 
 AT_ONCE = 500
@@ -99,7 +107,7 @@ class MaterializationLog:
         """Describe a source that was loaded."""
         source = self.plan.sources[name].source
         return dg.AssetMaterialization(
-            source_key(name), metadata=datum_metadata(record), tags=self.source_tags(source, record.key)
+            source_key(source), metadata=datum_metadata(record), tags=self.source_tags(source, record.key)
         )
 
     def source_tags(self, source: Any, key: str) -> dict[str, str]:
@@ -112,7 +120,9 @@ class MaterializationLog:
             return
         self._sources_told = True
         for name, planned in self.plan.sources.items():
-            event = self.context.instance.get_latest_materialization_event(source_key(name))
+            if isinstance(planned.source, AssetSource):
+                continue  # Dagster has materialised it
+            event = self.context.instance.get_latest_materialization_event(source_key(planned.source))
             known = event.asset_materialization.tags if event and event.asset_materialization else None
             wanted = self.source_tags(planned.source, planned.key)
             if known is None or any(known.get(tag) != value for tag, value in wanted.items()):
@@ -151,10 +161,8 @@ class MaterializationLog:
     ) -> dg.AssetMaterialization:
         tags = _version_tags(record.key, self.versions.slots[slot])
         for name in self.declaration.dependencies(slot):
-            if name in self.plan.sources:
-                key, version = source_key(name), self.plan.sources[name].key
-            else:
-                key, version = step_key(self.declaration.name, name), outcome.key(name)
+            key = input_key(self.declaration, name)
+            version = self.plan.sources[name].key if name in self.plan.sources else outcome.key(name)
             tags[get_input_data_version_tag(key)] = version
             tags[get_input_event_pointer_tag(key)] = pointer
         tags[f"{MULTIDIMENSIONAL_PARTITION_PREFIX}{REPLICATE}"] = outcome.replicate

@@ -1,8 +1,11 @@
 """How an experiment's parts are called in Dagster."""
 
+from typing import Any
+
 import dagster as dg
 
 from workflow_assets.declarations import Declaration
+from workflow_assets.sources import Source
 
 REPLICATE, TREATMENT = "replicate", "treatment"
 RESULTS = "results"
@@ -14,9 +17,20 @@ def step_key(experiment: str, slot: str) -> dg.AssetKey:
     return dg.AssetKey([experiment, slot])
 
 
-def source_key(name: str) -> dg.AssetKey:
+def source_key(source: Source[Any]) -> dg.AssetKey:
     """Give the asset key of a source, which experiments share."""
-    return dg.AssetKey([name])
+    return dg.AssetKey(source.asset)
+
+
+def source_keys(declaration: Declaration) -> list[dg.AssetKey]:
+    """Give the asset keys of all sources of an experiment."""
+    return [source_key(source) for source in declaration.sources.values()]
+
+
+def input_key(declaration: Declaration, name: str) -> dg.AssetKey:
+    """Give the asset key of a source or step that a step is made from."""
+    source = declaration.sources.get(name)
+    return step_key(declaration.name, name) if source is None else source_key(source)
 
 
 def results_key(experiment: str) -> dg.AssetKey:
