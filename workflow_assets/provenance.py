@@ -73,21 +73,25 @@ class Origins:
 
     def listing(self, asset: str, keys: Mapping[str, str]) -> str:
         """Give one key that stands for what several partitions hold; its trace leads to each of them."""
-        made = self._write(
+        made = self.gathering(asset)
+        key = digest("partitions", asset, *(text for item in keys.items() for text in item))
+        if self.store.find(key) is None:
+            said = {"made": made, "inputs": dict(keys), "run": self.run_id}
+            self.store.put(key, {"partitions": len(keys)}, provenance=said)
+        return key
+
+    def gathering(self, asset: str) -> str:
+        """Give the key of the note on what no function has made, but all of its inputs together."""
+        return self._write(
             {
                 "step": asset,
-                "function": "partitions",
+                "function": "gathered",
                 "parameters": {},
                 "forms": {},
                 "more": [],
                 "libraries": {},
             }
         )
-        key = digest("partitions", asset, *(text for item in keys.items() for text in item))
-        if self.store.find(key) is None:
-            said = {"made": made, "inputs": dict(keys), "run": self.run_id}
-            self.store.put(key, {"partitions": len(keys)}, provenance=said)
-        return key
 
     def _code(self, code: Fingerprint) -> str:
         if code.digest not in self._codes:

@@ -36,7 +36,7 @@ from workflow_assets.sources import AssetSource, Source
 from workflow_assets.store.base import Record, Store
 from workflow_assets.store.codecs import encode
 
-TRACING = "workflow_assets.trace(store, key), with the key of a materialisation, tells code, parameters, inputs, seed, machine"
+TRACING = "workflow_assets.trace(store, key), for a materialisation's key, tells code, parameters, inputs and seed"
 """Said once for each asset, since each of thousands of materialisations would have to be stored with it."""
 
 

@@ -8,6 +8,7 @@ import os
 import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import dagster as dg
@@ -130,6 +131,19 @@ class MaterializationLog:
                 if record is not None:
                     self._log([self.source_materialization(name, record)])
 
+    @cached_property
+    def _source_versions(self) -> dict[str, str]:
+        """The data version of each source: its key, unless who materialised it has said another."""
+        versions = {}
+        for name, planned in self.plan.sources.items():
+            versions[name] = planned.key
+            if isinstance(planned.source, AssetSource):
+                event = self.context.instance.get_latest_materialization_event(source_key(planned.source))
+                made = event.asset_materialization if event else None
+                if made is not None and "key" in made.metadata and made.metadata["key"].value == planned.key:
+                    versions[name] = (made.tags or {}).get(DATA_VERSION_TAG, planned.key)
+        return versions
+
     def _unchanged(self, slot: str, keys: Mapping[str, str]) -> set[str]:
         """Give the partitions whose latest materialisation bears their key and the slot's code version."""
         asset = step_key(self.declaration.name, slot)
@@ -162,7 +176,7 @@ class MaterializationLog:
         tags = _version_tags(record.key, self.versions.slots[slot])
         for name in self.declaration.dependencies(slot):
             key = input_key(self.declaration, name)
-            version = self.plan.sources[name].key if name in self.plan.sources else outcome.key(name)
+            version = self._source_versions[name] if name in self.plan.sources else outcome.key(name)
             tags[get_input_data_version_tag(key)] = version
             tags[get_input_event_pointer_tag(key)] = pointer
         tags[f"{MULTIDIMENSIONAL_PARTITION_PREFIX}{REPLICATE}"] = outcome.replicate

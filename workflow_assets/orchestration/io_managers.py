@@ -8,7 +8,7 @@ import dagster as dg
 from dagster._core.definitions.partitions.utils import infer_partition_mapping
 
 from workflow_assets.canonical import digest
-from workflow_assets.errors import UnknownNameError, excerpt
+from workflow_assets.errors import UnknownNameError, did_you_mean, excerpt
 from workflow_assets.fingerprint import Fingerprint, fingerprint
 from workflow_assets.modules import qualified_name
 from workflow_assets.orchestration.partitions import LazyPartitions
@@ -60,6 +60,10 @@ class DatumIOManager(dg.IOManager):
         if context.has_asset_partitions:
             asked = set(context.asset_partition_keys)
             wanted = [partition for partition in every if partition in asked]
+            for partition in asked.difference(every):
+                raise UnknownNameError(
+                    f"asset {path!r} has no partition {partition!r}: {did_you_mean(partition, every)}"
+                )
         else:
             wanted = [partition for partition in every if partition in held]
         missing = [partition for partition in wanted if partition not in held]
