@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, NoReturn, TypeVar, overload
 
 from workflow_assets.contracts.hints import read_hints
-from workflow_assets.errors import DeclarationError, StoreError, excerpt, listing
+from workflow_assets.errors import DeclarationError, UnknownNameError, excerpt, listing
 from workflow_assets.functions import Registered, as_owners, declared_faults, names_around
 from workflow_assets.mappings import FrozenDict
 
@@ -96,8 +96,8 @@ class AssetSource(Source[Any]):
         return f"The Dagster asset {'/'.join(self.path)}."
 
     def __call__(self) -> NoReturn:
-        """Raise `StoreError`: there is nothing to load from but a store."""
-        raise StoreError(
+        """Raise `UnknownNameError`: there is nothing to load from but a store."""
+        raise UnknownNameError(
             f"source {self.name!r} is the Dagster asset {'/'.join(self.path)!r}, whose value is not computed here, and "
             "what the store has of it cannot be used any more: materialise it again"
         )

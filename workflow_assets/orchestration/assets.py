@@ -17,7 +17,7 @@ from workflow_assets.orchestration.io_managers import DATUMS
 from workflow_assets.orchestration.keys import (
     RESULTS,
     cell_of,
-    input_key,
+    input_keys,
     partitions,
     results_key,
     source_key,
@@ -36,7 +36,9 @@ from workflow_assets.sources import AssetSource, Source
 from workflow_assets.store.base import Record, Store
 from workflow_assets.store.codecs import encode
 
-TRACING = "workflow_assets.trace(store, key), for a materialisation's key, tells code, parameters, inputs and seed"
+TRACING = (
+    "workflow_assets.trace(store, key), for a materialisation's key, tells code, parameters, inputs and seed"
+)
 """Said once for each asset, since each of thousands of materialisations would have to be stored with it."""
 
 
@@ -251,7 +253,7 @@ def _step_spec(experiment: Experiment, slot: str, versions: CodeVersions) -> dg.
         metadata["dagster/column_schema"] = schema
     return dg.AssetSpec(
         step_key(experiment.name, slot),
-        deps=[input_key(experiment, name) for name in experiment.dependencies(slot)],
+        deps=list(input_keys(experiment, slot).values()),
         skippable=True,
         description=step.description or f"The step {slot}.",
         code_version=versions.slots[slot],

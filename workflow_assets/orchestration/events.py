@@ -26,7 +26,7 @@ from workflow_assets.declarations import Declaration
 from workflow_assets.orchestration.keys import (
     REPLICATE,
     TREATMENT,
-    input_key,
+    input_keys,
     partition_key,
     source_key,
     step_key,
@@ -61,6 +61,7 @@ class MaterializationLog:
         self.plan = plan
         self.versions = CodeVersions(declaration)
         self.slots = [slot for slot in declaration.asset_slots if slot in set(slots)]
+        self._inputs = {slot: input_keys(declaration, slot) for slot in self.slots}
         self._pending: list[CellOutcome] = []
         self._written = time.monotonic()
         self._latest: dict[str, tuple[Mapping[str, str | None], Mapping[str, int]]] = {}
@@ -174,8 +175,7 @@ class MaterializationLog:
         self, slot: str, outcome: CellOutcome, record: Record, partition: str, pointer: str
     ) -> dg.AssetMaterialization:
         tags = _version_tags(record.key, self.versions.slots[slot])
-        for name in self.declaration.dependencies(slot):
-            key = input_key(self.declaration, name)
+        for name, key in self._inputs[slot].items():
             version = self._source_versions[name] if name in self.plan.sources else outcome.key(name)
             tags[get_input_data_version_tag(key)] = version
             tags[get_input_event_pointer_tag(key)] = pointer

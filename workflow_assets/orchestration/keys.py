@@ -27,10 +27,30 @@ def source_keys(declaration: Declaration) -> list[dg.AssetKey]:
     return [source_key(source) for source in declaration.sources.values()]
 
 
-def input_key(declaration: Declaration, name: str) -> dg.AssetKey:
-    """Give the asset key of a source or step that a step is made from."""
-    source = declaration.sources.get(name)
-    return step_key(declaration.name, name) if source is None else source_key(source)
+def input_keys(declaration: Declaration, slot: str) -> dict[str, dg.AssetKey]:
+    """Give the asset keys of what a step depends on, by the names of sources and steps.
+
+    Dagster looks one edge far for new data. So that it calls stale all that a run would compute anew, steps depend
+    directly on every source upstream that is known by its content; a declared version is in their code versions.
+    """
+    names = dict.fromkeys(declaration.dependencies(slot))
+    pending = list(names)
+    seen = set(pending)
+    while pending:
+        name = pending.pop(0)
+        source = declaration.sources.get(name)
+        if source is not None and source.version is None:
+            names[name] = None
+        elif source is None:
+            more = [one for one in declaration.dependencies(name) if one not in seen]
+            seen.update(more)
+            pending += more
+    return {
+        name: source_key(declaration.sources[name])
+        if name in declaration.sources
+        else step_key(declaration.name, name)
+        for name in names
+    }
 
 
 def results_key(experiment: str) -> dg.AssetKey:
