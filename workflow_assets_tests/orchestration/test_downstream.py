@@ -256,7 +256,7 @@ def test_key_that_the_ui_shows_for_a_cell_and_for_the_results_leads_to_code_and_
             shown[name, str(record.partition_key or "")] = key
     cell = trace(bench.store, str(shown["total", "0001|double"]))
     assert "return sum(scaled)" in str(cell)
-    assert (cell.replicate, cell.input("scaled").input("noisy").input("data").step) == ("1", "data")
+    assert (cell.replicate, cell.input("scaled").input("noisy").input("data").step) == ("0001", "data")
     results = trace(bench.store, str(shown["results", ""]))
     assert set(results.inputs) == {"noisy", "scaled", "total"}
     assert results.input("total").input("0001|double").key == cell.key

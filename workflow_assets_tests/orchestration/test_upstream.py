@@ -57,9 +57,9 @@ def experiment() -> Experiment:
 class Fed(Bench):
     """The experiment with the asset that feeds it."""
 
-    def __init__(self, asset: Any, store: Any, instance: dg.DagsterInstance) -> None:
+    def __init__(self, asset: Any, store: Any, instance: dg.DagsterInstance, **resources: Any) -> None:
         super().__init__(experiment(), store, instance)
-        self.defs = dg.Definitions.merge(self.defs, dg.Definitions(assets=[asset]))
+        self.defs = dg.Definitions.merge(self.defs, dg.Definitions(assets=[asset], resources=resources))
         self.assets.append(asset)
         self.graph = self.defs.get_repository_def().asset_graph
 
@@ -141,16 +141,12 @@ def test_asset_that_was_not_materialised_is_named_with_what_to_do(
 def test_asset_of_another_io_manager_is_named_with_the_cure_also_where_an_older_value_is_stored(
     store: FileStore, instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:
-    elsewhere = {"io_manager_key": "files"}
+    files = dg.FilesystemIOManager(base_dir=str(tmp_path / "files"))
     expected = (
         "source 'readings' reads the Dagster asset 'readings', whose newest value is not in this store: declare the "
         "asset with io_manager_key='datums', and materialise it again"
     )
-    bench = Fed(readings_of([1.0], **elsewhere), store, instance)
-    bench.defs = dg.Definitions.merge(
-        bench.defs,
-        dg.Definitions(resources={"files": dg.FilesystemIOManager(base_dir=str(tmp_path / "files"))}),
-    )
+    bench = Fed(readings_of([1.0], io_manager_key="files"), store, instance, files=files)
     assert bench.feed()
     assert expected in error_of(bench.job())
     assert Fed(readings_of([1.0]), store, instance).feed()
