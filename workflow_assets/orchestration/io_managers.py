@@ -56,7 +56,8 @@ class DatumIOManager(dg.IOManager):
         asset, path = tuple(context.asset_key.path), context.asset_key.to_user_string()
         definition = context.asset_partitions_def
         held = self.store.references(asset)
-        every = definition.get_partition_keys(dynamic_partitions_store=context.instance)
+        instance = _instance(context)
+        every = definition.get_partition_keys(dynamic_partitions_store=instance)
         if context.has_asset_partitions:
             asked = set(context.asset_partition_keys)
             wanted = [partition for partition in every if partition in asked]
@@ -66,21 +67,7 @@ class DatumIOManager(dg.IOManager):
                 )
         else:
             wanted = [partition for partition in every if partition in held]
-        missing = [partition for partition in wanted if partition not in held]
-        if not held or (missing and not context.definition_metadata.get(ALLOW_MISSING)):
-            if not held:
-                raise UnknownNameError(f"asset {path!r} is not in this store: materialise it first")
-            if len(wanted) == 1:
-                lacks, cure = f"has no value for partition {missing[0]!r}", "materialise that partition first"
-            else:
-                lacks = (
-                    f"has no value for {len(missing)} of {len(wanted)} partitions, {missing[0]!r} among them,"
-                )
-                cure = (
-                    "materialise them first, or take those that are there with "
-                    f"AssetIn(metadata={{{ALLOW_MISSING!r}: True}})"
-                )
-            raise UnknownNameError(f"asset {path!r} {lacks} in this store: {cure}")
+        _check_held(context, held, wanted)
         chosen = {str(partition): held[partition] for partition in wanted if partition in held}
         if not isinstance(definition, dg.MultiPartitionsDefinition):
             return LazyPartitions(self.store, asset, chosen)
@@ -91,7 +78,7 @@ class DatumIOManager(dg.IOManager):
         }
         dimensions = {
             dimension.name: list(
-                dimension.partitions_def.get_partition_keys(dynamic_partitions_store=context.instance)
+                dimension.partitions_def.get_partition_keys(dynamic_partitions_store=instance)
             )
             for dimension in definition.partitions_defs
         }
@@ -187,6 +174,32 @@ def _is_partitioned(context: dg.InputContext) -> bool:
         return context.asset_partitions_def is not None
     except dg.DagsterInvariantViolationError:  # Dagster's way to say that it is not
         return False
+
+
+def _check_held(context: dg.InputContext, held: Mapping[str, str], wanted: list[str]) -> None:
+    """Raise `UnknownNameError` for partitions that are wanted and not in the store, saying what to do."""
+    path = context.asset_key.to_user_string()
+    missing = [partition for partition in wanted if partition not in held]
+    if not held:
+        raise UnknownNameError(f"asset {path!r} is not in this store: materialise it first")
+    if len(wanted) == 1 and missing:
+        raise UnknownNameError(
+            f"asset {path!r} has no value for partition {missing[0]!r} in this store: materialise that partition first"
+        )
+    if missing and not context.definition_metadata.get(ALLOW_MISSING):
+        raise UnknownNameError(
+            f"asset {path!r} has no value for {len(missing)} of {len(wanted)} partitions, {missing[0]!r} among them, in "
+            "this store: materialise them first, or take those that are there with "
+            f"AssetIn(metadata={{{ALLOW_MISSING!r}: True}})"
+        )
+
+
+def _instance(context: dg.InputContext) -> dg.DagsterInstance | None:
+    """Give the instance, which a script that loads a value need not have; it knows of dynamic partitions."""
+    try:
+        return context.instance
+    except dg.DagsterInvariantViolationError:
+        return None
 
 
 def _takes_many(context: dg.InputContext) -> bool:

@@ -91,7 +91,9 @@ def total(readings: list[float], k: float = 1.0) -> float:
 
 study = Experiment("study", [total], {"double": {"total.k": 2.0}}, 2, sources=[asset_source(readings)])
 
-@dg.asset(ins={"totals": dg.AssetIn(["study", "total"])}, io_manager_key="datums")
+@dg.asset(
+    ins={"totals": dg.AssetIn(["study", "total"])}, deps=[["study", "results"]], io_manager_key="datums"
+)
 def greatest(totals):
     return {name: max(totals.only(treatment=name).values()) for name in ("baseline", "double")}
 
