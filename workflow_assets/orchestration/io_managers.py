@@ -188,8 +188,8 @@ def _check_held(context: dg.InputContext, held: Mapping[str, str], wanted: list[
         )
     if missing and not context.definition_metadata.get(ALLOW_MISSING):
         raise UnknownNameError(
-            f"asset {path!r} has no value for {len(missing)} of {len(wanted)} partitions, {missing[0]!r} among them, in "
-            "this store: materialise them first, or take those that are there with "
+            f"asset {path!r} has no value for {len(missing)} of {len(wanted)} partitions, {missing[0]!r} among them, "
+            "in this store: materialise them first, or take those that are there with "
             f"AssetIn(metadata={{{ALLOW_MISSING!r}: True}})"
         )
 
