@@ -21,7 +21,7 @@ from workflow_assets.fingerprint import Fingerprint
 from workflow_assets.modules import qualified_name
 from workflow_assets.provenance import Origins
 from workflow_assets.replicates import Replicate
-from workflow_assets.sources import Source
+from workflow_assets.sources import AssetSource, Source
 from workflow_assets.store.base import Store
 from workflow_assets.store.codecs import encode, library_version
 from workflow_assets.streams import replicate_seed
@@ -216,6 +216,8 @@ class Plan:
 
     def _plan_source(self, source: Source[Any], store: Store) -> PlannedSource:
         code = self._fingerprints[id(source)]
+        if isinstance(source, AssetSource):
+            return PlannedSource(source, asset_content(source, store), code)
         if source.version is not None:
             return PlannedSource(source, digest("source", SCHEMA, self.code(code), source.version), code)
         encoded = encode(source(), pickles=store.pickles, place=f"source {source.name!r}")
@@ -280,6 +282,26 @@ class Plan:
         library = pickled_library(step.returns)
         if library:
             yield library
+
+
+def asset_content(source: AssetSource, store: Store) -> str:
+    """Give the key of what an asset holds that feeds experiments.
+
+    Raises `UnknownNameError` where the store has no value of it, saying what to do.
+    """
+    path = "/".join(source.asset)
+    held = store.references(source.asset)
+    if "" in held:
+        return held[""]
+    if held:
+        raise UnknownNameError(
+            f"source {source.name!r} reads the Dagster asset {path!r}, which has {len(held)} partitions: only an asset "
+            "without partitions can feed an experiment. Write one that takes the partitions together, and name that"
+        )
+    raise UnknownNameError(
+        f"source {source.name!r} reads the Dagster asset {path!r}, which is not in this store: declare the asset with "
+        f"io_manager_key='datums', and materialise it first (dg launch --assets {path})"
+    )
 
 
 def pickled_library(annotation: Any) -> str:
