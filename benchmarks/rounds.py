@@ -22,7 +22,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-PEERS = Path(__file__).resolve().parents[1] / ".workflow_assets" / "peers"
+ROOT = Path(__file__).resolve().parents[1]
+PEERS = ROOT / ".workflow_assets" / "peers"
 
 Places = dict[str, Path]
 """Where local folders can be, by the names that the tables give them."""
@@ -61,10 +62,15 @@ def file_system(folder: Path) -> str:
 def measure_apart(script: str, work: Any, python: Path, folder: Path) -> dict[str, Any]:
     """Measure in a process of its own, whose current folder is `folder`; give the fields of its figure."""
     command = [python, script, "--measure", json.dumps(asdict(work))]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}  # this checkout, wherever the environment was built
     # Crystallize logs every cell; what it says is fetched only where something went wrong.
-    done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
+    done = subprocess.run(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
+    )
     if done.returncode:
-        again = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        again = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
         raise SystemExit(f"{work} failed:\n{again.stderr[-3000:]}")
     fields: dict[str, Any] = json.loads(done.stdout)
     return fields
