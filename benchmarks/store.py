@@ -2,7 +2,7 @@
 
 - *A frame* of 10 MB of floats, new for each replicate, through three steps: a light one, a group-by and a merge. Ours
   stores what each step gives, in Parquet, before the next one takes its own copy. The peers are plain pandas, plus
-  writing the very same files with pyarrow (their sizes are compared); and Crystallize 0.27.0 with a linear pipeline of
+  writing the same tables with pyarrow, as fast as it does (the sizes of the files are compared); and Crystallize 0.27.0 with a linear pipeline of
   the same functions, uncached and cached. Figures are milliseconds for each replicate, of five in one run, after
   one replicate to warm up. Ours warm only finds the records; "+ load" adds loading what the last step gave.
 - *Calls*: a function that costs nothing, of two numbers, called 1,000 times; cold (a miss each) and, in a new process
@@ -434,8 +434,9 @@ def frame_rows(figures: Figures, places: Places) -> Iterator[list[str]]:
     yield ["place", "what", "ms/replicate", "× pandas", "budget", "verdict"]
     for place in places:
         plain, ours, theirs = (Column(figures, "frame", one, place) for one in ("plain", "ours", "theirs"))
-        if plain.found["", "cold"][0].size != ours.found["", "cold"][0].size:
-            raise RuntimeError("ours and pyarrow did not write the same bytes")
+        sizes = [one.found["", "cold"][0].size for one in (plain, ours)]
+        if max(sizes) > 1.1 * min(sizes):
+            raise RuntimeError(f"ours and pyarrow did not write the same: {sizes}")
         pandas, pyarrow, default = (
             plain.per(REPLICATES, name) for name in ("pandas", "pyarrow", "pyarrow by default")
         )
