@@ -2,9 +2,10 @@
 
 - *A frame* of 10 MB of floats, new for each replicate, through three steps: a light one, a group-by and a merge. Ours
   stores what each step gives, in Parquet, before the next one takes its own copy. The peers are plain pandas, plus
-  writing the same tables with pyarrow, as fast as it does (the sizes of the files are compared); and Crystallize 0.27.0 with a linear pipeline of
-  the same functions, uncached and cached. Figures are milliseconds for each replicate, of five in one run, after
-  one replicate to warm up. Ours warm only finds the records; "+ load" adds loading what the last step gave.
+  writing the same tables with pyarrow, without dictionaries as ours does (the sizes of the files are compared); and
+  Crystallize 0.27.0 with a linear pipeline of the same functions, uncached and cached. Figures are milliseconds for
+  each replicate, of five in one run, after one replicate to warm up. Ours warm only finds the records; "+ load" adds
+  loading what the last step gave.
 - *Calls*: a function that costs nothing, of two numbers, called 1,000 times; cold (a miss each) and, in a new process
   with new objects, warm (a hit each). Ours is an experiment of one step with 1,000 replicates in a local folder, all
   of ``Experiment.run()`` and of ``result.table``, which holds the values; the peer is a loop over a function that
