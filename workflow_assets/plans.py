@@ -204,6 +204,10 @@ class Plan:
                 raise UnknownNameError(
                     f"experiment {self.declaration.name!r} has no step or source {name!r} to force: {near}"
                 )
+            if name in self.sources and isinstance(self.sources[name].source, AssetSource):
+                raise UnknownNameError(
+                    f"source {name!r} is a Dagster asset and not computed here: materialise it instead of forcing it"
+                )
         found: set[PlannedStep | PlannedSource] = {
             source for name, source in self.sources.items() if name in chosen
         }
@@ -223,17 +227,15 @@ class Plan:
         encoded = encode(source(), pickles=store.pickles, place=f"source {source.name!r}")
         key = digest("content", SCHEMA, encoded.codec, *map(bytes, encoded.pieces))
         planned = PlannedSource(source, key, code)
-        if store.find(key) is None:
-            store.put_encoded(
-                key,
-                encoded,
-                metrics={},
-                provenance={
-                    "made": Origins(store, self.nonce).note(planned),
+        with store.claim() as claim:
+            claim.add([key])
+            if store.find(key) is None:
+                made = {
+                    "made": Origins(store, self.nonce, claim).note(planned),
                     "created": round(time.time(), 3),
                     "run": self.nonce,
-                },
-            )
+                }
+                store.put_encoded(key, encoded, metrics={}, provenance=made)
         return planned
 
     def _plan_treatment(

@@ -23,6 +23,7 @@ from workflow_assets.canonical import digest
 from workflow_assets.errors import UnknownNameError, did_you_mean
 from workflow_assets.fingerprint import Fingerprint
 from workflow_assets.store.base import Store
+from workflow_assets.store.claims import Claim
 from workflow_assets.store.codecs import installed_version
 
 _PATIENCE = 5.0
@@ -51,9 +52,10 @@ class Maker(Protocol):
 class Origins:
     """Notes what the data of one run are made by, machine and code; each note is written once, before it is named."""
 
-    def __init__(self, store: Store, run_id: str) -> None:
+    def __init__(self, store: Store, run_id: str, claim: Claim) -> None:
         self.store = store
         self.run_id = run_id
+        self.claim = claim
         self._notes: dict[Maker, str] = {}
         self._codes: dict[str, str] = {}
 
@@ -75,6 +77,7 @@ class Origins:
         """Give one key that stands for what several partitions hold; its trace leads to each of them."""
         made = self.gathering(asset)
         key = digest("partitions", asset, *(text for item in keys.items() for text in item))
+        self.claim.add([key])
         if self.store.find(key) is None:
             said = {"made": made, "inputs": dict(keys), "run": self.run_id}
             self.store.put(key, {"partitions": len(keys)}, provenance=said)
@@ -103,10 +106,12 @@ class Origins:
     def _note_run(self, planned: Maker) -> None:
         code = getattr(planned.function, "__code__", None)
         said = {"run": self.run_id, **machine(), "git": checkout(code.co_filename if code else "")}
+        self.claim.add([run_key(self.run_id)])
         self.store.put(run_key(self.run_id), said)
 
     def _write(self, said: dict[str, Any]) -> str:
         key = digest("note", json.dumps(said, sort_keys=True))
+        self.claim.add([key])
         if self.store.find(key) is None:
             self.store.put(key, said)
         return key

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from workflow_assets.contracts.annotations import MetricType
 from workflow_assets.declarations import Declaration
 from workflow_assets.errors import CellsFailedError, UnknownNameError, did_you_mean
+from workflow_assets.outcomes import CellOutcome, Failure
 from workflow_assets.provenance import Provenance, trace
-from workflow_assets.runs import CellOutcome, Failure
 from workflow_assets.store.base import Store
 from workflow_assets.verdicts import Arm, Verdict, judge
 

@@ -10,7 +10,11 @@ import logging
 import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from itertools import islice
 from typing import Any, NamedTuple
 
 from workflow_assets.callers import Caller, Place, Recorded
@@ -20,84 +24,25 @@ from workflow_assets.errors import (
     ContractError,
     CorruptDatumError,
     StoreError,
-    UnknownNameError,
-    did_you_mean,
 )
+from workflow_assets.outcomes import CellOutcome, Failure, Handle, Outcome
 from workflow_assets.plans import Plan, PlannedSource, PlannedStep
 from workflow_assets.provenance import Origins, peak_memory
 from workflow_assets.references import References
 from workflow_assets.sources import AssetSource
 from workflow_assets.store.base import Record, Store
-from workflow_assets.store.codecs import Encoded, encode, independent_copy
+from workflow_assets.store.codecs import encode
 from workflow_assets.streams import GlobalGenerator
 
 logger = logging.getLogger("workflow_assets")
 
 Planned = PlannedStep | PlannedSource
 
+_WAVE = 64
+"""How many cells are claimed at a time, and looked for and stored together where that takes long."""
 
-@dataclass(frozen=True)
-class Failure:
-    """Why a cell failed: the step, the exception, and where the cell was in the grid."""
-
-    step: str
-    treatment: str
-    replicate: str
-    seed: int
-    kind: str
-    message: str
-    traceback: str = field(repr=False)
-
-    def __str__(self) -> str:
-        return f"step {self.step!r}: {self.kind}: {self.message}"
-
-
-class CellOutcome(NamedTuple):
-    """What became of one cell: the records of its steps' data, and the failure if there was one.
-
-    `computed` names the slots that were computed now; the others were stored, or shared with an earlier cell.
-    """
-
-    treatment: str
-    replicate: str
-    seed: int
-    records: Mapping[str, Record]
-    computed: frozenset[str]
-    failure: Failure | None
-    steps: Mapping[str, PlannedStep]
-    keys: Mapping[PlannedStep, str]
-
-    def key(self, slot: str) -> str:
-        """Give the compute key of a slot in this cell, whether or not it was wanted."""
-        return self.keys[self.steps[slot]]
-
-    def metrics(self) -> dict[str, Any]:
-        """Give the cell's metrics by their full names."""
-        return {
-            f"{slot}.{name}" if name else slot: value
-            for slot, record in self.records.items()
-            for name, value in record.metrics.items()
-        }
-
-
-class _Handle:
-    """A datum in this run: its record, and its value while that is worth holding."""
-
-    __slots__ = ("computed", "encoded", "record")
-
-    def __init__(self, record: Record, encoded: Encoded | None, computed: bool) -> None:
-        self.record = record
-        self.encoded = encoded
-        self.computed = computed
-
-    def value(self, store: Store) -> Any:
-        """Give a copy that is the caller's own."""
-        if self.encoded is not None:
-            return independent_copy(self.encoded, pickles=store.pickles)
-        return store.load(self.record)
-
-
-_Outcome = _Handle | Failure
+_LARGE = 1 << 20
+"""What is larger than this is stored at once: its value is not held while others are computed."""
 
 
 class Run:
@@ -130,12 +75,15 @@ class Run:
         self.resources = dict(resources or {})
         self.run_id = run_id or plan.nonce
         self.compute = compute
-        self.forced = self._forced_steps(list(force))
-        self.constants: dict[Planned, _Outcome] = {}
+        self.forced = plan.following(force)
+        self.constants: dict[Planned, Outcome] = {}
         self.callers: dict[PlannedStep, Caller] = {}
         self.watch = GlobalGenerator()
         self.references = References(store, plan.declaration.name)
-        self.origins = Origins(store, self.run_id)
+        self.claim = store.claim()
+        self.origins = Origins(store, self.run_id, self.claim)
+        self.pool: Executor | None = None
+        self.found: Mapping[str, Record | None] = {}
         if compute:
             store.check_writable()
 
@@ -152,55 +100,51 @@ class Run:
         for treatment, replicate in chosen:
             by_replicate.setdefault(replicate, []).append(treatment)
         wanted = None if slots is None else frozenset(slots)
-        try:
-            for replicate, treatments in by_replicate.items():
-                yield from self._replicate(replicate, treatments, wanted)
-        finally:
-            self.references.write()
+        pending = iter(by_replicate.items())
+        size = max(1, _WAVE // len(self.plan.by_treatment))
+        with ExitStack() as stack:
+            stack.enter_context(self.claim)
+            stack.callback(self.references.write)
+            if self.compute:
+                self.claim.add([source.key for source in self.plan.sources.values()])
+            if self.compute and self.store.at_once > 1:
+                self.pool = stack.enter_context(ThreadPoolExecutor(self.store.at_once))
+                stack.callback(self.pool.shutdown, cancel_futures=True)
+            while wave := list(islice(pending, size)):
+                yield from self._wave(wave, wanted)
 
     def source(self, name: str) -> Record:
         """Load a source into the store if it is not there; give its record.
 
         Raises whatever its loader raises.
         """
-        cell = _Cell(self, Place("", "", "", 0), {})
-        outcome = cell.outcome(self.plan.sources[name])
-        if isinstance(outcome, Failure):
-            raise RuntimeError(f"source {name!r} failed:\n{outcome.traceback}")
-        self.references.write()
-        return outcome.record
+        source = self.plan.sources[name]
+        with self.claim:
+            self.claim.add([source.key])
+            outcome = _Cell(self, Place("", "", "", 0), {}).outcome(source)
+            if isinstance(outcome, Failure):
+                raise RuntimeError(f"source {name!r} failed:\n{outcome.traceback}")
+            self.references.write()
+            return outcome.record
 
-    def _replicate(
-        self, key: str, treatments: Sequence[str], wanted: frozenset[str] | None
+    def _wave(
+        self, wave: Sequence[tuple[str, Sequence[str]]], wanted: frozenset[str] | None
     ) -> Iterator[CellOutcome]:
-        replicate = self.plan.replicates[key]
-        seed = self.plan.seed(replicate)
-        keys = self.plan.keys(replicate, seed)
-        shared: dict[Planned, _Outcome] = {}
-        told: set[PlannedStep] = set()
-        for treatment in treatments:
-            cell = _Cell(self, Place(treatment, key, replicate.identity, seed), keys, shared)
-            records: dict[str, Record] = {}
-            computed: list[str] = []
-            failure: Failure | None = None
-            steps = self.plan.by_treatment[treatment]
-            for slot, step in steps.items():
-                if step.node.step.transient or (wanted is not None and slot not in wanted):
-                    continue
-                outcome = cell.outcome(step)
-                if isinstance(outcome, Failure):
-                    failure = failure or replace(outcome, treatment=treatment, replicate=key, seed=seed)
-                    continue
-                records[slot] = outcome.record
-                if outcome.computed and step not in told:
-                    computed.append(slot)
-                told.add(step)
-                self.references.note((slot,), f"{key}|{treatment}", outcome.record.key)
-            self.references.cell_done()
-            yield CellOutcome(treatment, key, seed, records, frozenset(computed), failure, steps, keys)
-        for planned, outcome in shared.items():
-            if isinstance(outcome, _Handle) and not (isinstance(planned, PlannedStep) and planned.varies):
-                outcome.computed = False  # told once; the next replicate shares it
+        """Execute the cells of some replicates.
+
+        Where looking and putting take long, both are done for many cells at once: step by step, not cell by cell.
+        """
+        replicates = [_Replicate(self, key, treatments) for key, treatments in wave]
+        if self.compute:
+            self.claim.add([key for replicate in replicates for key in replicate.keys.values()])
+        if self.store.at_once > 1:
+            keys = {key for replicate in replicates for key in replicate.keys.values()}
+            self.found = dict.fromkeys(keys) | self.store.find_all(keys)
+            for step in self.plan.steps:
+                for replicate in replicates:
+                    replicate.obtain(step, wanted)
+        for replicate in replicates:
+            yield from replicate.outcomes(wanted)
 
     def caller(self, step: PlannedStep) -> Caller:
         """Give what calls a step."""
@@ -208,23 +152,56 @@ class Run:
             self.callers[step] = Caller(step, self.resources, self.watch)
         return self.callers[step]
 
-    def _forced_steps(self, names: Sequence[str]) -> set[Planned]:
-        known = {*(step.name for step in self.plan.steps), *self.plan.sources}
-        for name in names:
-            if name not in known:
-                raise UnknownNameError(
-                    f"experiment {self.plan.declaration.name!r} has no step or source {name!r} to force: "
-                    f"{did_you_mean(name, sorted(known))}"
-                )
-            if name in self.plan.sources and isinstance(self.plan.sources[name].source, AssetSource):
-                raise UnknownNameError(
-                    f"source {name!r} is a Dagster asset and not computed here: materialise it instead of forcing it"
-                )
-        forced: set[Planned] = {source for name, source in self.plan.sources.items() if name in names}
-        for step in self.plan.steps:  # each follows what it depends on
-            if step.name in names or any(given in forced for _, given in step.inputs):
-                forced.add(step)
-        return forced
+
+class _Replicate:
+    """The cells of one replicate, which share their streams and their data."""
+
+    def __init__(self, run: Run, key: str, treatments: Sequence[str]) -> None:
+        replicate = run.plan.replicates[key]
+        self.run = run
+        self.key = key
+        self.seed = run.plan.seed(replicate)
+        self.keys = run.plan.keys(replicate, self.seed)
+        self.shared: dict[Planned, Outcome] = {}
+        self.cells = [
+            _Cell(run, Place(treatment, key, replicate.identity, self.seed), self.keys, self.shared)
+            for treatment in treatments
+        ]
+
+    def obtain(self, step: PlannedStep, wanted: frozenset[str] | None) -> None:
+        """Find or compute the data of one step, where a cell wants it."""
+        for cell in self.cells:
+            if any(step is mine for _, mine in cell.wanted(wanted)):
+                cell.outcome(step)
+
+    def outcomes(self, wanted: frozenset[str] | None) -> Iterator[CellOutcome]:
+        """Find or compute the data of all cells."""
+        told: set[PlannedStep] = set()
+        for cell in self.cells:
+            treatment = cell.place.treatment
+            records: dict[str, Record] = {}
+            computed: list[str] = []
+            failure: Failure | None = None
+            for slot, step in cell.wanted(wanted):
+                outcome = cell.outcome(step)
+                if isinstance(outcome, Failure):
+                    failure = failure or replace(
+                        outcome, treatment=treatment, replicate=self.key, seed=self.seed
+                    )
+                    continue
+                records[slot] = record = outcome.record
+                if outcome.computed and step not in told:
+                    computed.append(slot)
+                told.add(step)
+                self.run.references.note((slot,), f"{self.key}|{treatment}", record.key)
+            self.run.references.cell_done()
+            steps = self.run.plan.by_treatment[treatment]
+            yield CellOutcome(
+                treatment, self.key, self.seed, records, frozenset(computed), failure, steps, self.keys
+            )
+        for planned, outcome in self.shared.items():
+            if isinstance(outcome, Handle) and not (isinstance(planned, PlannedStep) and planned.varies):
+                outcome.shared()  # told once; the next replicate shares it
 
 
 class _Cell:
@@ -235,21 +212,27 @@ class _Cell:
         run: Run,
         place: Place,
         keys: Mapping[PlannedStep, str],
-        shared: dict[Planned, _Outcome] | None = None,
+        shared: dict[Planned, Outcome] | None = None,
     ) -> None:
         self.run = run
         self.place = place
         self.keys = keys
         self.shared = {} if shared is None else shared
 
-    def outcome(self, planned: Planned) -> _Outcome:
+    def wanted(self, slots: frozenset[str] | None) -> Iterator[tuple[str, PlannedStep]]:
+        """Give the steps whose data are stored, or those of them that are asked for."""
+        for slot, step in self.run.plan.by_treatment[self.place.treatment].items():
+            if not step.node.step.transient and (slots is None or slot in slots):
+                yield slot, step
+
+    def outcome(self, planned: Planned) -> Outcome:
         """Find a datum or compute it; the same failure is not met twice."""
         known = self._known(planned)
         if planned not in known:
             known[planned] = outcome = self._obtain(planned)
             if (
                 isinstance(planned, PlannedSource)
-                and isinstance(outcome, _Handle)
+                and isinstance(outcome, Handle)
                 and not isinstance(planned.source, AssetSource)  # who materialises it says what it holds
             ):
                 self.run.references.note((planned.name,), "", outcome.record.key)
@@ -257,23 +240,24 @@ class _Cell:
             self.shared[planned] = known[planned]
         return known[planned]
 
-    def _known(self, planned: Planned) -> dict[Planned, _Outcome]:
+    def _known(self, planned: Planned) -> dict[Planned, Outcome]:
         varies = isinstance(planned, PlannedStep) and planned.varies
         return self.shared if varies else self.run.constants
 
     def _key(self, planned: Planned) -> str:
         return planned.key if isinstance(planned, PlannedSource) else self.keys[planned]
 
-    def _obtain(self, planned: Planned) -> _Outcome:
+    def _obtain(self, planned: Planned) -> Outcome:
         """Find a datum that may be used, or compute it in place of one that may not."""
         if planned in self.run.forced:
             return self._compute(planned, replaces=True)
-        record = self.run.store.find(self._key(planned))
+        key = self._key(planned)
+        record = self.run.found[key] if key in self.run.found else self.run.store.find(key)
         if record is not None and record.current:
-            return _Handle(record, None, computed=False)
+            return Handle(record)
         return self._compute(planned, replaces=record is not None)
 
-    def _compute(self, planned: Planned, replaces: bool) -> _Outcome:
+    def _compute(self, planned: Planned, replaces: bool) -> Outcome:
         """Compute a datum and store it before anyone uses it."""
         store = self.run.store
         evaluated = self._evaluate(planned)
@@ -285,7 +269,8 @@ class _Cell:
         except CodecError as error:
             return self._failure(planned, error)
         provenance = self._provenance(planned, evaluated.seconds)
-        record = store.put_encoded(
+        put = partial(
+            store.put_encoded,
             self._key(planned),
             encoded,
             metrics=evaluated.metrics,
@@ -293,10 +278,9 @@ class _Cell:
             records=tuple(one for one in evaluated.recorded if one[2] or one[0] not in evaluated.metrics),
             replace=replaces,
         )
-        if record.provenance.get("run") != self.run.run_id:
-            # Another run was first: its value is the one that stands, and that what follows is computed from.
-            return _Handle(record, None, computed=False)
-        return _Handle(record, encoded, computed=True)
+        pool = self.run.pool
+        stored = put() if pool is None or encoded.size > _LARGE else pool.submit(put)
+        return Handle(stored, encoded, self.run.run_id)
 
     def _evaluate(self, planned: Planned) -> _Evaluated | Failure:
         """Call the function of a step or source; whatever it raises is the cell's failure."""

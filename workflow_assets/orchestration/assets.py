@@ -26,12 +26,13 @@ from workflow_assets.orchestration.keys import (
 )
 from workflow_assets.orchestration.types import column_schema
 from workflow_assets.orchestration.versions import CodeVersions
+from workflow_assets.outcomes import Failure
 from workflow_assets.plans import Plan
 from workflow_assets.plots import estimation_plot
 from workflow_assets.provenance import Origins
 from workflow_assets.reports import markdown_summary, terminal_summary
 from workflow_assets.results import Result, describe_failures
-from workflow_assets.runs import Failure, Run
+from workflow_assets.runs import Run
 from workflow_assets.sources import AssetSource, Source
 from workflow_assets.store.base import Record, Store
 from workflow_assets.store.codecs import encode
@@ -287,19 +288,22 @@ def _store_table(experiment: Experiment, result: Result, store: Store, run_id: s
     """Store the table, told to come from the data of each step."""
     encoded = encode(result.table, pickles=store.pickles, place=f"the results of {experiment.name!r}")
     key = digest("results", experiment.name, encoded.codec, *map(bytes, encoded.pieces))
-    origins = Origins(store, run_id)
-    made = {
-        "made": origins.gathering(f"{experiment.name}/{RESULTS}"),
-        "inputs": {
-            slot: origins.listing(f"{experiment.name}/{slot}", keys) for slot, keys in result.keys().items()
-        },
-    }
-    record = store.find(key)
-    if record is None or any(record.provenance.get(name) != value for name, value in made.items()):
-        said = {**made, "created": round(time.time(), 3), "run": run_id}
-        record = store.put_encoded(key, encoded, metrics={}, provenance=said, replace=record is not None)
-    store.refer((experiment.name, RESULTS), {"": key})
-    return record
+    with store.claim() as claim:
+        claim.add([key])
+        origins = Origins(store, run_id, claim)
+        made = {
+            "made": origins.gathering(f"{experiment.name}/{RESULTS}"),
+            "inputs": {
+                slot: origins.listing(f"{experiment.name}/{slot}", keys)
+                for slot, keys in result.keys().items()
+            },
+        }
+        record = store.find(key)
+        if record is None or any(record.provenance.get(name) != value for name, value in made.items()):
+            said = {**made, "created": round(time.time(), 3), "run": run_id}
+            record = store.put_encoded(key, encoded, metrics={}, provenance=said, replace=record is not None)
+        store.refer((experiment.name, RESULTS), {"": key})
+        return record
 
 
 def _results_metadata(result: Result, key: str) -> dict[str, Any]:

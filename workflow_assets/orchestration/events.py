@@ -32,8 +32,8 @@ from workflow_assets.orchestration.keys import (
     step_key,
 )
 from workflow_assets.orchestration.versions import CodeVersions
+from workflow_assets.outcomes import CellOutcome
 from workflow_assets.plans import Plan
-from workflow_assets.runs import CellOutcome
 from workflow_assets.sources import AssetSource
 from workflow_assets.store.base import Record
 

@@ -32,7 +32,8 @@ class DatumIOManager(dg.IOManager):
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._origins = Origins(store, "")
+        self._claim = store.claim()
+        self._origins = Origins(store, "", self._claim)
         self._reader: tuple[str, str] = ("", "")
         self._read: dict[str, str] = {}
 
@@ -109,6 +110,7 @@ class DatumIOManager(dg.IOManager):
 
     def _put(self, key: str, encoded: Encoded, made: Mapping[str, Any]) -> Record:
         """Store a value; one that is there already is told to come from what it was made from last."""
+        self._claim.add([key])
         known = self.store.find(key)
         if known is not None and all(known.provenance.get(name) == made[name] for name in ("made", "inputs")):
             return known
@@ -141,7 +143,9 @@ class DatumIOManager(dg.IOManager):
 
     def _of_run(self, run_id: str) -> Origins:
         if self._origins.run_id != run_id:
-            self._origins = Origins(self.store, run_id)
+            self._claim.__exit__(None, None, None)
+            self._claim = self.store.claim()
+            self._origins = Origins(self.store, run_id, self._claim)
         return self._origins
 
 

@@ -10,7 +10,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, ClassVar
 
 from workflow_assets.errors import CorruptDatumError, UnknownNameError, did_you_mean
 from workflow_assets.store.claims import Claim, MemoryClaim
@@ -38,6 +38,9 @@ class Store(ABC):
     """
 
     pickles: bool
+
+    at_once: ClassVar[int] = 1
+    """How many data are worth looking for or putting at a time."""
 
     def __init__(self, *, pickles: bool = True) -> None:
         self.pickles = pickles

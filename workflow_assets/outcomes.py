@@ -1,0 +1,110 @@
+"""Outcomes: what became of a datum and of a cell in a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from workflow_assets.plans import PlannedStep
+from workflow_assets.store.base import Record, Store
+from workflow_assets.store.codecs import Encoded, independent_copy
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a cell failed: the step, the exception, and where the cell was in the grid."""
+
+    step: str
+    treatment: str
+    replicate: str
+    seed: int
+    kind: str
+    message: str
+    traceback: str = field(repr=False)
+
+    def __str__(self) -> str:
+        return f"step {self.step!r}: {self.kind}: {self.message}"
+
+
+class CellOutcome(NamedTuple):
+    """What became of one cell: the records of its steps' data, and the failure if there was one.
+
+    `computed` names the slots that were computed now; the others were stored, or shared with an earlier cell.
+    """
+
+    treatment: str
+    replicate: str
+    seed: int
+    records: Mapping[str, Record]
+    computed: frozenset[str]
+    failure: Failure | None
+    steps: Mapping[str, PlannedStep]
+    keys: Mapping[PlannedStep, str]
+
+    def key(self, slot: str) -> str:
+        """Give the compute key of a slot in this cell, whether or not it was wanted."""
+        return self.keys[self.steps[slot]]
+
+    def metrics(self) -> dict[str, Any]:
+        """Give the cell's metrics by their full names."""
+        return {
+            f"{slot}.{name}" if name else slot: value
+            for slot, record in self.records.items()
+            for name, value in record.metrics.items()
+        }
+
+
+class Handle:
+    """A datum in a run: its record, and its value while that is worth holding.
+
+    Args:
+        record: the record that stands, or, while the datum is being stored, the promise of it.
+        encoded: the value as bytes, if this run computed it.
+        run_id: the run, if it computed the datum: where another was first, its record stands, and its value is used.
+    """
+
+    __slots__ = ("_computed", "_encoded", "_record", "_run_id")
+
+    def __init__(
+        self, record: Record | Future[Record], encoded: Encoded | None = None, run_id: str | None = None
+    ) -> None:
+        self._record = record
+        self._encoded = encoded
+        self._run_id = run_id
+        self._computed = encoded is not None
+        if not isinstance(record, Future):
+            self._settle(record)
+
+    @property
+    def record(self) -> Record:
+        """The record that stands, which is waited for; raise `StoreError` if the datum could not be stored."""
+        if isinstance(self._record, Future):
+            self._settle(self._record.result())
+        return self._record  # type: ignore[return-value]
+
+    @property
+    def computed(self) -> bool:
+        """Whether this run computed the value that stands."""
+        return self._computed and self.record is not None and self._computed
+
+    def _settle(self, record: Record) -> None:
+        self._record = record
+        if self._computed and record.provenance.get("run") != self._run_id:
+            # Another run was first: its value is the one that stands, and that what follows is computed from.
+            self._encoded, self._computed = None, False
+
+    def shared(self) -> None:
+        """Let the datum count as computed no more: it was told."""
+        self._computed = False
+
+    def value(self, store: Store) -> Any:
+        """Give a copy that is the caller's own; the datum is stored by then."""
+        record = self.record
+        if self._encoded is not None:
+            return independent_copy(self._encoded, pickles=store.pickles)
+        return store.load(record)
+
+
+Outcome = Handle | Failure
