@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from workflow_assets.contracts.annotations import Array, Columns, Metrics
     from workflow_assets.experiments import Experiment
     from workflow_assets.hypotheses import Hypothesis
+    from workflow_assets.inspections import verify
     from workflow_assets.orchestration.definitions import to_dagster
     from workflow_assets.provenance import Provenance, trace
     from workflow_assets.replicates import Replicates, resamples
     from workflow_assets.results import Result
+    from workflow_assets.retention import collect_garbage, pin, pins, unpin
     from workflow_assets.sources import Source, asset_source, source
     from workflow_assets.steps import Registry, Step, step
     from workflow_assets.store.base import MemoryStore, Store
@@ -56,6 +58,11 @@ _HOMES = {
     "Picture": "store.pictures",
     "register_codec": "store.registry",
     "S3Store": "store.s3",
+    "collect_garbage": "retention",
+    "pin": "retention",
+    "unpin": "retention",
+    "pins": "retention",
+    "verify": "inspections",
     # Dagster
     "to_dagster": "orchestration.definitions",
 }
@@ -81,12 +88,17 @@ __all__ = [
     "Verdict",
     "Workflow",
     "asset_source",
+    "collect_garbage",
+    "pin",
+    "pins",
     "register_codec",
     "resamples",
     "source",
     "step",
     "to_dagster",
     "trace",
+    "unpin",
+    "verify",
 ]
 
 
