@@ -8,6 +8,7 @@ import threading
 
 from workflow_assets.errors import CodecError, did_you_mean
 from workflow_assets.store.arrays import ArrayCodec
+from workflow_assets.store.contents import FileCodec
 from workflow_assets.store.estimators import EstimatorCodec
 from workflow_assets.store.formats import Codec
 from workflow_assets.store.frames import FrameCodec
@@ -33,8 +34,11 @@ _OURS: tuple[Codec, ...] = (
     ImageCodec("tiff"),
     FigureCodec(),
     EstimatorCodec(),
+    FileCodec(),
 )
-_RESERVED = frozenset({"json", "composite", "pickle"})
+_RESERVED = frozenset({"json", "composite", "pickle", "lines", "items"})
+_FILES = "file."
+"""What the name of the codec of a file begins with; its ending follows."""
 _METHODS = ("accepts", "encode", "decode", "copy")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 
@@ -107,6 +111,8 @@ def known_codecs() -> tuple[Codec, ...]:
 def find_codec(name: str) -> Codec:
     """Give the codec of a name; raise `CodecError` that names near matches where there is none."""
     codec = _by_name.get(name)
+    if codec is None and name.startswith(_FILES):
+        return FileCodec(name.removeprefix(_FILES))
     if codec is None:
         raise CodecError(
             f"no codec is called {name!r}: if it is one of yours, first import the module that registers it; "

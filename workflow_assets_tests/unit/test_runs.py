@@ -393,7 +393,7 @@ def test_frame_without_a_declared_column_fails_with_near_matches() -> None:
 def test_value_that_cannot_be_stored_fails_its_cell_and_leaves_nothing_behind(store: Store) -> None:
     @step
     def opened() -> Any:
-        return (number for number in range(3))
+        return threading.Lock()
 
     result = Experiment("unstorable", [opened]).run(store)
     assert result.failures[0].kind == "CodecError"
