@@ -49,9 +49,13 @@ def unpack(data: Buffer) -> tuple[Any, Callable[[str], tuple[str, memoryview]]]:
     places: Mapping[str, tuple[str, int, int]] = manifest["members"]
     members = view[BLOCK + first.size + -first.size % BLOCK :]
 
+    left = len(members)
+
     def member(name: str) -> tuple[str, memoryview]:
+        nonlocal left
         codec, start, size = places[name]
-        if min(start, size) < 0 or start + size > len(members):
+        left -= size  # the same bytes for several members would be several times the memory
+        if min(start, size, left) < 0 or start + size > len(members):
             raise CodecError(
                 f"the stored archive claims {size} bytes at {start} for {name}, and has {len(members)}"
             )

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from workflow_assets.errors import CodecError
+from workflow_assets.store.claims import check, filled
 from workflow_assets.store.formats import Buffer, library
 
 
@@ -41,11 +42,15 @@ class TableCodec:
             return None
         if again.schema != frame.schema or (_is_odd(frame) and not _is_same(again, frame)):
             return None
-        return (file.getbuffer(),)
+        return filled(file.getbuffer())
 
     def decode(self, data: Buffer) -> Any:
         """Give a frame or series of its own memory; raise `CodecError` for bytes that polars cannot read."""
         pl = library("polars", "a polars frame", "polars")
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        check(pq.read_metadata(pa.BufferReader(pa.py_buffer(data))), len(data))
         try:
             frame = pl.read_parquet(io.BytesIO(data))
         except pl.exceptions.PanicException as error:  # which is no Exception

@@ -1,5 +1,6 @@
 """Runs compute what is missing, once, and keep every cell to itself."""
 
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -397,7 +398,7 @@ def test_value_that_cannot_be_stored_fails_its_cell_and_leaves_nothing_behind(st
 
     result = Experiment("unstorable", [opened]).run(store)
     assert result.failures[0].kind == "CodecError"
-    assert "generator" in result.failures[0].message
+    assert "lock" in result.failures[0].message
     assert store.references(("unstorable", "opened")) == {}
 
 

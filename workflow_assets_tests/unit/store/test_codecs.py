@@ -191,7 +191,7 @@ def test_large_values_are_let_go_of_once_they_are_stored(tmp_path):
         ([1, (2, {"f": (n for n in "ab")})], r"1\.1\.f in the result of 'a' cannot be stored"),
         (collections.OrderedDict(a=[1, lambda: 1]), r"of 'a' cannot be stored: its member \['a'\]\[1\] is <function"),
     ],
-    ids=["generator in a dict", "lambda", "builtin", "lambda in a dict", "generator in a list", "lambda in what is pickled"],
+    ids=["generator", "lambda", "builtin", "lambda in a dict", "generator in a list", "lambda in what is pickled"],
 )  # fmt: skip
 def test_what_cannot_be_stored_is_named_with_its_place(value, message):
     """The message says which member it is, why, and what to do."""
