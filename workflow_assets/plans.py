@@ -23,7 +23,7 @@ from workflow_assets.provenance import Origins
 from workflow_assets.replicates import Replicate
 from workflow_assets.sources import Source
 from workflow_assets.store.base import Store
-from workflow_assets.store.codecs import encode, library_version
+from workflow_assets.store.codecs import encode, has_own_format, library_version
 from workflow_assets.streams import replicate_seed
 from workflow_assets.workflows import Node, Workflow
 
@@ -303,11 +303,13 @@ class Plan:
 
 
 def pickled_library(annotation: Any) -> str:
-    """Give the library and version that a declared result would be pickled with; "" where none is known.
+    """Give the library and version that a declared result would be stored for; "" where it has a format of its own.
 
-    A pickle is read by the library that wrote it: another version means another value.
+    A pickle is read by the library that wrote it: another version means another value. So it is with a model.
     """
     if not isinstance(annotation, type) or annotation.__module__ in {"builtins", "numpy", "pandas"}:
+        return ""
+    if has_own_format(annotation):
         return ""
     library, version = library_version(annotation)
     return f"{library}=={version}" if library not in {"", "numpy", "pandas", "workflow_assets"} else ""

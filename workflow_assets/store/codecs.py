@@ -15,7 +15,13 @@ from workflow_assets.errors import CodecError
 from workflow_assets.store import archives, contents, pickles, sequences
 from workflow_assets.store.formats import LONG, Buffer, Codec, Pieces, flat, member_name, total
 from workflow_assets.store.pickles import installed_version, library_version
-from workflow_assets.store.registry import find_codec, known_codecs, register_codec, registered_codecs
+from workflow_assets.store.registry import (
+    find_codec,
+    has_own_format,
+    known_codecs,
+    register_codec,
+    registered_codecs,
+)
 from workflow_assets.store.trees import (
     NestingError,
     Reader,
@@ -32,7 +38,9 @@ __all__ = [
     "Encoded",
     "decode",
     "encode",
+    "drained",
     "extension",
+    "has_own_format",
     "independent_copy",
     "installed_version",
     "library_version",

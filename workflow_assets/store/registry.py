@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import enum
 import pickle
 import re
 import threading
+from typing import Any
 
 from workflow_assets.errors import CodecError, did_you_mean
 from workflow_assets.store.arrays import ArrayCodec
+from workflow_assets.store.classes import kind_of
 from workflow_assets.store.contents import FileCodec
 from workflow_assets.store.estimators import EstimatorCodec
 from workflow_assets.store.formats import Codec
@@ -106,6 +109,31 @@ def registered_codecs() -> tuple[Codec, ...]:
 def known_codecs() -> tuple[Codec, ...]:
     """Give all codecs, in the order in which they are asked."""
     return _known
+
+
+_LASTING = frozenset(
+    {
+        ("matplotlib", "Figure"),
+        ("polars", "DataFrame"),
+        ("polars", "Series"),
+        ("PIL", "Image"),
+        ("scipy", "sparray"),
+        ("scipy", "spmatrix"),
+    }
+)
+"""Types of other libraries that are stored in a format which all their versions read alike."""
+
+
+def has_own_format(cls: Any) -> bool:
+    """Tell whether values of a class are stored in a format that all versions of its library read alike.
+
+    >>> import decimal, enum
+    >>> has_own_format(enum.Enum), has_own_format(decimal.Context)
+    (True, False)
+    """
+    if issubclass(cls, enum.Enum) or kind_of(cls) is not None:
+        return True
+    return any((base.__module__.partition(".")[0], base.__name__) in _LASTING for base in cls.__mro__)
 
 
 def find_codec(name: str) -> Codec:

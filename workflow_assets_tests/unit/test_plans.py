@@ -93,6 +93,27 @@ def test_declared_result_that_is_pickled_carries_its_librarys_version() -> None:
     assert pickled_library(float) == ""
 
 
+def test_declared_result_with_a_format_of_its_own_carries_no_version() -> None:
+    import polars
+    import scipy.sparse
+    from matplotlib.figure import Figure
+    from packaging.requirements import Requirement
+    from PIL import Image
+    from sklearn.utils import Tags
+
+    for kind in (
+        polars.DataFrame,
+        polars.Series,
+        scipy.sparse.csr_array,
+        Figure,
+        Image.Image,
+        Tags,
+        Image.Resampling,
+    ):
+        assert pickled_library(kind) == ""
+    assert pickled_library(Requirement).startswith("packaging==")
+
+
 def test_summary_counts_what_is_stored_shared_and_to_compute() -> None:
     store, experiment = MemoryStore(), study()
     # 18 of cells × steps: 1 prepared, 2 × 3 noisy and 2 × 3 mean are different.

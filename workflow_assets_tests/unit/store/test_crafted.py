@@ -84,6 +84,18 @@ def items(codec, data):
     return archives.header(f"0-{codec}.x", len(data)) + data + archives.filling(len(data)) + archives.END
 
 
+NDARRAY = json.dumps(
+    {"__class__": "ndarray", "__module__": "numpy", "__loader__": "NdArrayNode", "__id__": 1, "type": "numpy",
+     "file": "a.npy", "protocol": 2, "_skops_version": "0.16"}
+)  # fmt: skip
+CALL = json.dumps(
+    {"__class__": "mkdir", "__module__": "os", "__loader__": "ReduceNode", "__id__": 1, "protocol": 2,
+     "args": {"__class__": "tuple", "__module__": "builtins", "__loader__": "TupleNode", "__id__": 2, "content": [
+         {"__class__": "str", "__module__": "builtins", "__loader__": "JsonNode", "__id__": 3, "content": "\"%s\""}]},
+     "_skops_version": "0.16"}
+)  # fmt: skip
+
+
 HOLDING_A_PICKLE = {
     "pickle": lambda value: ("pickle", pickle.dumps(value)),
     "long pickle": lambda value: ("pickle", pickle.dumps([value, "x" * 5000])),
@@ -101,16 +113,6 @@ HOLDING_A_PICKLE = {
     "frame": lambda value: ("parquet", extension_type(pickle.dumps(value))),
     "polars frame": lambda value: ("polars", extension_type(pickle.dumps(value))),
 }  # fmt: skip
-NDARRAY = json.dumps(
-    {"__class__": "ndarray", "__module__": "numpy", "__loader__": "NdArrayNode", "__id__": 1, "type": "numpy",
-     "file": "a.npy", "protocol": 2, "_skops_version": "0.16"}
-)  # fmt: skip
-CALL = json.dumps(
-    {"__class__": "mkdir", "__module__": "os", "__loader__": "ReduceNode", "__id__": 1, "protocol": 2,
-     "args": {"__class__": "tuple", "__module__": "builtins", "__loader__": "TupleNode", "__id__": 2, "content": [
-         {"__class__": "str", "__module__": "builtins", "__loader__": "JsonNode", "__id__": 3, "content": "\"%s\""}]},
-     "_skops_version": "0.16"}
-)  # fmt: skip
 
 
 def extension_type(data):
