@@ -13,7 +13,7 @@ BIN  := $(VENV)/bin
 HOME_FOLDER := .workflow_assets
 
 RUN   = $(BIN)/dagster job execute -m workflow_assets.definitions -j regularisation
-BENCH = $(wildcard benchmarks/*.py)
+BENCH = $(filter-out benchmarks/rounds.py,$(wildcard benchmarks/*.py))
 
 export CHROMIUM
 export PIP_DISABLE_PIP_VERSION_CHECK := 1

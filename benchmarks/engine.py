@@ -40,18 +40,16 @@ import platform
 import random
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
-import venv
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from rounds import Places, find_places, load_note, markdown, measure_apart, peer_python, spread, timed
+
 PEER = "crystallize-ml==0.27.0"
-PEERS = Path(__file__).resolve().parents[1] / ".workflow_assets" / "peers"
 
 GAINS = {"baseline": 1.0, "double": 2.0, "triple": 3.0, "quadruple": 4.0}
 SIZES, ROUNDS = (10, 100, 1000), 7
@@ -67,9 +65,6 @@ BUDGETS = {
 FIXED_BUDGET = 50.0
 """Milliseconds for a run of one cell."""
 TIMES_AS_FAST = 2.0
-
-Places = dict[str, Path]
-"""Where local folders can be, by the names that the tables give them."""
 
 
 @dataclass(frozen=True)
@@ -202,15 +197,6 @@ def measure_files(work: Work) -> Figure:
 MEASURES = {"ours": measure_ours, "theirs": measure_theirs, "files": measure_files}
 
 
-def timed(call: Callable[[], Any]) -> tuple[Any, float, tuple[str, ...]]:
-    """Give what a call returns, its wall time in seconds, and the modules that it imported."""
-    loaded = set(sys.modules)
-    started = time.perf_counter()
-    value = call()
-    seconds = time.perf_counter() - started
-    return value, seconds, tuple(sorted(set(sys.modules) - loaded))
-
-
 def check(work: Work, values: dict[str, list[float]]) -> None:
     """Raise unless every cell has its value: the baseline's own, and in a treatment the same times its gain."""
     baseline = values["baseline"]
@@ -224,24 +210,6 @@ def check(work: Work, values: dict[str, list[float]]) -> None:
 
 
 # -- rounds ----------------------------------------------------------------------------------------------------------
-
-
-def find_places() -> Places:
-    """Give the folder for temporary files, and one in memory where Linux has it."""
-    places = {}
-    for folder in (Path(tempfile.gettempdir()), Path("/dev/shm")):
-        if os.access(folder, os.W_OK):
-            places.setdefault(f"local ({file_system(folder)})", folder)
-    return places
-
-
-def file_system(folder: Path) -> str:
-    """Name the kind of file system that a folder is on, as far as Linux tells."""
-    mounts = Path("/proc/self/mounts")
-    if not mounts.exists():
-        return "unknown"
-    found = {fields[1]: fields[2] for fields in map(str.split, mounts.read_text().splitlines())}
-    return found[max((mount for mount in found if folder.resolve().is_relative_to(mount)), key=len)]
 
 
 def list_works(sizes: tuple[int, ...], places: Places) -> list[list[Work]]:
@@ -263,7 +231,7 @@ def list_works(sizes: tuple[int, ...], places: Places) -> list[list[Work]]:
 
 def measure_all(sizes: tuple[int, ...], rounds: int, places: Places) -> tuple[Figures, list[float]]:
     """Measure everything in every round; give the figures, and the load average before, between and after."""
-    peer = peer_python(PEER)
+    peer = peer_python(PEER, "numpy")
     figures: Figures = {}
     loads = [os.getloadavg()[0]]
     works = list_works(sizes, places)
@@ -276,7 +244,9 @@ def measure_all(sizes: tuple[int, ...], rounds: int, places: Places) -> tuple[Fi
                 folder = Path(tempfile.mkdtemp(dir=root))
                 for work in together:
                     python = peer if work.system == "theirs" else Path(sys.executable)
-                    figures.setdefault(work, []).append(measure_apart(work, python, folder))
+                    figures.setdefault(work, []).append(
+                        Figure(**measure_apart(__file__, work, python, folder))
+                    )
                 if "tmpfs" in together[0].store:  # it is small, and forgets what was deleted
                     shutil.rmtree(folder)
             loads.append(os.getloadavg()[0])
@@ -286,48 +256,12 @@ def measure_all(sizes: tuple[int, ...], rounds: int, places: Places) -> tuple[Fi
     return figures, loads
 
 
-def measure_apart(work: Work, python: Path, folder: Path) -> Figure:
-    """Measure in a process of its own, whose current folder is `folder`."""
-    command = [python, __file__, "--measure", json.dumps(asdict(work))]
-    # Crystallize logs every cell; what it says is fetched only where something went wrong.
-    done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
-    if done.returncode:
-        again = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-        raise SystemExit(f"{work} failed:\n{again.stderr[-3000:]}")
-    return Figure(**json.loads(done.stdout))
-
-
-def peer_python(requirement: str) -> Path:
-    """Give the Python of an environment that has a peer, and numpy as it is here; build it once."""
-    import numpy as np
-
-    packages = [requirement, f"numpy=={np.__version__}"]
-    label = f"{' '.join(packages)}, Python {platform.python_version()}"
-    folder = PEERS / requirement.replace("==", "-").replace("-ml", "")
-    python, contents = folder / "bin" / "python", folder / "contents.txt"
-    if contents.exists() and contents.read_text() == label:
-        return python
-    print(f"Installing {requirement} for comparison", file=sys.stderr)
-    shutil.rmtree(folder, ignore_errors=True)
-    venv.create(folder, with_pip=False, symlinks=True)
-    command = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", *packages]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{requirement} cannot be installed:\n{done.stdout}{done.stderr}")
-    contents.write_text(label)
-    return python
-
-
 # -- tables ----------------------------------------------------------------------------------------------------------
 
 
 def per_cell(measured: list[Figure], work: Work, *, table: bool = False) -> list[float]:
     """Give milliseconds per cell."""
     return [(figure.run + table * figure.table) / work.cells * 1e3 for figure in measured]
-
-
-def spread(values: list[float], digits: int) -> str:
-    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f}–{max(values):.{digits}f})"
 
 
 def verdict(met: bool) -> str:
@@ -390,19 +324,12 @@ def file_rows(figures: Figures) -> Iterator[list[str]]:
             yield [work.store, spread(per_cell(measured, work), 4)]
 
 
-def markdown(rows: Iterable[list[str]]) -> str:
-    lines = list(rows)
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    lines.insert(1, ["-" * width for width in widths])
-    return "\n".join(f"| {' | '.join(map(str.ljust, line, widths))} |" for line in lines)
-
-
 def report(figures: Figures, loads: list[float]) -> str:
     """Write the tables, and under which conditions they came about."""
     late = {name for measured in figures.values() for figure in measured for name in figure.late}
     notes = [
-        f"Against {PEER}, with the same Python {platform.python_version()} and numpy, on {os.cpu_count()} CPUs.",
-        f"Load average (1 min): {loads[0]:.2f} at the start, {max(loads):.2f} at most, {loads[-1]:.2f} at the end.",
+        f"Against {PEER}, with the same Python {platform.python_version()} and numpy.",
+        load_note(loads),
         f"Rounds: {len(loads) - 1}. Each figure is a median (least–most); a ratio is theirs divided by ours.",
         "Theirs, cold, keeps one file for each condition, at the end; ours, local, one for each cell, at once.",
         "Theirs, warm, reads those files by name; ours finds every cell by its compute key. It is not the same work.",

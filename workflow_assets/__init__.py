@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from workflow_assets.experiments import Experiment
     from workflow_assets.hypotheses import Hypothesis
     from workflow_assets.orchestration.definitions import to_dagster
+    from workflow_assets.provenance import Provenance, trace
     from workflow_assets.replicates import Replicates, resamples
     from workflow_assets.results import Result
-    from workflow_assets.sources import Source, source
+    from workflow_assets.sources import Source, asset_source, source
     from workflow_assets.steps import Registry, Step, step
     from workflow_assets.store.base import MemoryStore, Store
     from workflow_assets.store.contents import File
@@ -35,6 +36,7 @@ _HOMES = {
     "Registry": "steps",
     "source": "sources",
     "Source": "sources",
+    "asset_source": "sources",
     "Metrics": "contracts.annotations",
     "Array": "contracts.annotations",
     "Columns": "contracts.annotations",
@@ -47,6 +49,8 @@ _HOMES = {
     # results
     "Result": "results",
     "Verdict": "verdicts",
+    "Provenance": "provenance",
+    "trace": "provenance",
     # where data are kept
     "Store": "store.base",
     "MemoryStore": "store.base",
@@ -71,6 +75,7 @@ __all__ = [
     "MemoryStore",
     "Metrics",
     "Picture",
+    "Provenance",
     "Registry",
     "Replicates",
     "Result",
@@ -81,11 +86,13 @@ __all__ = [
     "Treatment",
     "Verdict",
     "Workflow",
+    "asset_source",
     "register_codec",
     "resamples",
     "source",
     "step",
     "to_dagster",
+    "trace",
 ]
 
 

@@ -127,7 +127,8 @@ def read_sources(sources: Iterable[Any], broken: set[str], faults: Faults) -> di
         if not isinstance(one, Source):
             name = str(getattr(one, "__name__", excerpt(one)))
             broken.add(name)
-            faults.add(f"sources has {name!r}, which is not a source: decorate it with @source")
+            cure = "write asset_source(...) around it" if hasattr(one, "key") else "decorate it with @source"
+            faults.add(f"sources has {name!r}, which is not a source: {cure}")
         elif named.setdefault(one.name, one) is not one:
             faults.add(f"two sources are called {one.name!r}: give one of them another name")
     return named

@@ -181,7 +181,7 @@ class Declaration:
         sources = [source for workflow in self.workflows.values() for source in workflow.sources.values()]
         for member, version in [
             *((step, step.version) for step in steps),
-            *((source, None) for source in sources),
+            *((source, source.code_version) for source in sources),
         ]:
             code = id(member.function), version
             if code not in taken:  # one function may fill several slots

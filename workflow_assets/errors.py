@@ -10,6 +10,7 @@ Every error says what was given, what was expected, what to do, and which names 
     ├── ContextError           a step wrote to its frozen context, or recorded a metric it did not declare
     ├── UnknownNameError       a name that the experiment, store or result does not have
     ├── CellsFailedError       some cells of a run failed; `failures` lists them
+    ├── LimitError             a run is expected to take longer or write more than it may
     └── StoreError             the datum store cannot do what was asked
         ├── CodecError         no codec can encode or decode a value
         └── CorruptDatumError  stored bytes are not what was written
@@ -67,6 +68,10 @@ class UnknownNameError(WorkflowAssetsError, LookupError):
 
 class CellsFailedError(WorkflowAssetsError):
     """Some cells of a run failed. The others finished, and their results are kept."""
+
+
+class LimitError(WorkflowAssetsError):
+    """A run is expected to take longer, or to write more, than it was allowed to. Nothing was computed."""
 
 
 class StoreError(WorkflowAssetsError):

@@ -11,7 +11,7 @@ from workflow_assets.declarations import Declaration
 if TYPE_CHECKING:
     from workflow_assets.acceptances import Acceptance
     from workflow_assets.explanations import Explanation
-    from workflow_assets.plans import Plan
+    from workflow_assets.forecasts import Forecast
     from workflow_assets.results import Result
     from workflow_assets.store.base import Store
 
@@ -40,6 +40,8 @@ class Experiment(Declaration):
         replicates: Iterable[str] | None = None,
         force: Iterable[str] = (),
         resources: Mapping[str, Any] | None = None,
+        max_seconds: float | None = None,
+        max_bytes: float | None = None,
     ) -> Result:
         """Run the experiment in this process and give its results.
 
@@ -51,10 +53,14 @@ class Experiment(Declaration):
             replicates: run only the replicates of these keys (``"0007"``, or a unit's name); all by default.
             force: steps and sources to compute again, with all that follows from them.
             resources: what steps find in ``ctx.resources``.
+            max_seconds: how long computing may take, all steps one after the other.
+            max_bytes: how much may be written, in bytes of values.
 
-        Raises `UnknownNameError` for a name that the experiment does not have, and `StoreError` where the store
-        cannot be written.
+        Raises `UnknownNameError` for a name that the experiment does not have, `StoreError` where the store cannot
+        be written, and `LimitError`, before anything is computed, where the time or size of earlier data says that
+        a limit would be exceeded.
         """
+        from workflow_assets.forecasts import forecast
         from workflow_assets.plans import Plan
         from workflow_assets.results import Result, describe_failures
         from workflow_assets.runs import Run
@@ -63,8 +69,11 @@ class Experiment(Declaration):
         store = MemoryStore() if store is None else store
         store.check_writable()
         plan = Plan(self, store)
-        run = Run(plan, store, force=force, resources=resources)
-        result = Result.collect(self, run.cells(plan.cells(treatments, replicates)), store)
+        chosen, forced = plan.cells(treatments, replicates), list(force)
+        if max_seconds is not None or max_bytes is not None:
+            forecast(plan, chosen, force=forced).check(max_seconds, max_bytes)
+        run = Run(plan, store, force=forced, resources=resources)
+        result = Result.collect(self, run.cells(chosen), store)
         if result.failures:
             logger.warning("%s: %s", self.name, describe_failures(result.failures, len(result.outcomes)))
         return result
@@ -96,11 +105,30 @@ class Experiment(Declaration):
 
         return accept_change(Plan(self, store), name, why=why, who=who)
 
-    def plan(self, store: Store) -> Plan:
-        """Plan a run over a store: which data are there, and which would be computed.
+    def plan(
+        self,
+        store: Store,
+        *,
+        treatments: Iterable[str] | None = None,
+        replicates: Iterable[str] | None = None,
+        steps: Iterable[str] | None = None,
+        force: Iterable[str] = (),
+    ) -> Forecast:
+        """Tell what a run over a store would find, share and compute, and what it would take; print it for a table.
 
         Nothing is executed but the loaders of sources that declare no version.
+
+        Args:
+            store: where data are kept.
+            treatments: plan only these; all by default.
+            replicates: plan only the replicates of these keys; all by default.
+            steps: plan only these, and what they need and is not stored; all by default.
+            force: steps and sources to compute again, with all that follows from them.
+
+        Raises `UnknownNameError` for a name that the experiment does not have.
         """
+        from workflow_assets.forecasts import forecast
         from workflow_assets.plans import Plan
 
-        return Plan(self, store)
+        plan = Plan(self, store)
+        return forecast(plan, plan.cells(treatments, replicates), steps=steps, force=force)

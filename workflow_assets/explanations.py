@@ -131,7 +131,9 @@ def _held(plan: Plan, name: str) -> Iterator[tuple[PlannedStep | PlannedSource, 
     """Give one datum that is held for each treatment of a step, or for a source."""
     partitions: dict[str, tuple[PlannedStep | PlannedSource, str | None]] = {}
     if name in plan.sources:
-        partitions = {"": (plan.sources[name], plan.store.references((name,)).get(""))}
+        partitions = {
+            "": (plan.sources[name], plan.store.references(plan.sources[name].source.asset).get(""))
+        }
     else:
         held = plan.store.references((plan.declaration.name, name))
         for partition, key in held.items():
@@ -162,7 +164,7 @@ class _Explainer:
 
     def source(self, source: PlannedSource) -> Explanation:
         """Explain a source's datum."""
-        held = self.plan.store.references((source.name,)).get("")
+        held = self.plan.store.references(source.source.asset).get("")
         return self._explain(source, source.key, held, "", "")
 
     def _explain(

@@ -21,7 +21,7 @@ from workflow_assets.fingerprint import Fingerprint
 from workflow_assets.modules import qualified_name
 from workflow_assets.provenance import Origins
 from workflow_assets.replicates import Replicate
-from workflow_assets.sources import Source
+from workflow_assets.sources import AssetSource, Source
 from workflow_assets.store.base import Store
 from workflow_assets.store.codecs import encode, has_own_format, library_version
 from workflow_assets.streams import replicate_seed
@@ -114,23 +114,6 @@ class PlannedStep:
         }
 
 
-@dataclass(frozen=True)
-class PlanSummary:
-    """How much of a plan is stored already, in data of steps: `shared` counts those that another cell's stands for."""
-
-    cells: int
-    steps: int
-    shared: int
-    stored: int
-    to_compute: int
-
-    def __str__(self) -> str:
-        return (
-            f"{self.cells} cells × {self.steps / max(self.cells, 1):g} steps: {self.stored} stored, "
-            f"{self.shared} shared, {self.to_compute} to compute"
-        )
-
-
 class Plan:
     """The compute keys of an experiment as its code, parameters and sources are now.
 
@@ -208,38 +191,37 @@ class Plan:
                         f"experiment {self.declaration.name!r} has no {what} {name!r}: {near}"
                     )
 
-    def summary(self, store: Store) -> PlanSummary:
-        """Count what is stored and what is to be computed; nothing is executed."""
-        steps = shared = stored = missing = 0
-        seen: set[str] = set()
-        for replicate in self.declaration.replicates:
-            keys = self.keys(replicate, self.seed(replicate))
-            for planned in self.by_treatment.values():
-                for step in planned.values():
-                    if step.node.step.transient:
-                        continue
-                    steps += 1
-                    key = keys[step]
-                    if key in seen:
-                        shared += 1
-                        continue
-                    if not step.varies or len(step.treatments) > 1:
-                        seen.add(key)
-                    record = store.find(key)
-                    if record is not None and record.current:
-                        stored += 1
-                    else:
-                        missing += 1
-        return PlanSummary(len(self.replicates) * len(self.by_treatment), steps, shared, stored, missing)
+    def following(self, names: Iterable[str]) -> set[PlannedStep | PlannedSource]:
+        """Give the steps and sources of these names, and all steps that follow from them.
+
+        Raises `UnknownNameError` for a name that the experiment does not have.
+        """
+        chosen = list(names)
+        known = {*(step.name for step in self.steps), *self.sources}
+        for name in chosen:
+            if name not in known:
+                near = did_you_mean(name, sorted(known))
+                raise UnknownNameError(
+                    f"experiment {self.declaration.name!r} has no step or source {name!r} to force: {near}"
+                )
+        found: set[PlannedStep | PlannedSource] = {
+            source for name, source in self.sources.items() if name in chosen
+        }
+        for step in self.steps:  # each follows what it depends on
+            if step.name in chosen or any(given in found for _, given in step.inputs):
+                found.add(step)
+        return found
 
     # -- making -------------------------------------------------------------------------------------------------
 
     def _plan_source(self, source: Source[Any], store: Store) -> PlannedSource:
         code = self._fingerprints[id(source)]
+        if isinstance(source, AssetSource):
+            return PlannedSource(source, asset_content(source, store), code)
         if source.version is not None:
             return PlannedSource(source, digest("source", SCHEMA, self.code(code), source.version), code)
         encoded = encode(source(), pickles=store.pickles, place=f"source {source.name!r}")
-        key = digest("content", SCHEMA, encoded.codec, *map(bytes, encoded.pieces))
+        key = digest("content", SCHEMA, encoded.codec, then=encoded.pieces)
         planned = PlannedSource(source, key, code)
         if store.find(key) is None:
             store.put_encoded(
@@ -300,6 +282,26 @@ class Plan:
         library = pickled_library(step.returns)
         if library:
             yield library
+
+
+def asset_content(source: AssetSource, store: Store) -> str:
+    """Give the key of what an asset holds that feeds experiments.
+
+    Raises `UnknownNameError` where the store has no value of it, saying what to do.
+    """
+    path = "/".join(source.asset)
+    held = store.references(source.asset)
+    if "" in held:
+        return held[""]
+    if held:
+        raise UnknownNameError(
+            f"source {source.name!r} reads the Dagster asset {path!r}, which has {len(held)} partitions: only an asset "
+            "without partitions can feed an experiment. Write one that takes the partitions together, and name that"
+        )
+    raise UnknownNameError(
+        f"source {source.name!r} reads the Dagster asset {path!r}, which is not in this store: declare the asset with "
+        f"io_manager_key='datums', and materialise it first (dg launch --assets {path})"
+    )
 
 
 def pickled_library(annotation: Any) -> str:

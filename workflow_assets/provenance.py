@@ -28,6 +28,9 @@ from workflow_assets.store.codecs import installed_version
 _PATIENCE = 5.0
 """Seconds that git may take to say what is checked out."""
 
+_SHOWN = 20
+"""Inputs that are named in print; a table may have one for each of thousands of partitions."""
+
 
 class Maker(Protocol):
     """A planned step or source, as far as a note tells of it."""
@@ -67,6 +70,28 @@ class Origins:
                 }
             )
         return self._notes[planned]
+
+    def listing(self, asset: str, keys: Mapping[str, str]) -> str:
+        """Give one key that stands for what several partitions hold; its trace leads to each of them."""
+        made = self.gathering(asset)
+        key = digest("partitions", asset, *(text for item in keys.items() for text in item))
+        if self.store.find(key) is None:
+            said = {"made": made, "inputs": dict(keys), "run": self.run_id}
+            self.store.put(key, {"partitions": len(keys)}, provenance=said)
+        return key
+
+    def gathering(self, asset: str) -> str:
+        """Give the key of the note on what no function has made, but all of its inputs together."""
+        return self._write(
+            {
+                "step": asset,
+                "function": "gathered",
+                "parameters": {},
+                "forms": {},
+                "more": [],
+                "libraries": {},
+            }
+        )
 
     def _code(self, code: Fingerprint) -> str:
         if code.digest not in self._codes:
@@ -197,10 +222,14 @@ class Provenance:
         git = self.run.get("git")
         lines = [f"{self.step}: {self.function}", f"  key         {self.key}"]
         lines += [f"  parameter   {name} = {value}" for name, value in self.parameters.items()]
-        lines += [f"  input       {name}: {key}" for name, key in self.inputs.items()]
+        lines += [f"  input       {name}: {key}" for name, key in list(self.inputs.items())[:_SHOWN]]
+        if len(self.inputs) > _SHOWN:
+            lines.append(f"  input       … and {len(self.inputs) - _SHOWN} more")
         if self.replicate is not None:
             lines.append(f"  replicate   {self.replicate}, seed {self.seed}")
-        lines.append(f"  libraries   {', '.join(f'{name} {told}' for name, told in self.libraries.items())}")
+        if self.libraries:
+            told = ", ".join(f"{name} {version}" for name, version in self.libraries.items())
+            lines.append(f"  libraries   {told}")
         if git:
             lines.append(f"  git         {git['commit']}{' with changes' if git['dirty'] else ''}")
         if self.run:
@@ -219,6 +248,8 @@ class Provenance:
 
 def trace(store: Store, key: str) -> Provenance:
     """Tell how a datum came to be, from its key: code, parameters, inputs, seed, machine.
+
+    Dagster's UI shows the key in the metadata of each materialisation, and as its data version.
 
     Raises `UnknownNameError` for a key under which nothing is stored, or for whose making the store has no note.
     """

@@ -200,6 +200,14 @@ class Result:
             raise UnknownNameError(f"{treatment} × {replicate} holds no datum of {name!r}: {near}")
         return trace(self.store, held[slot])
 
+    def keys(self) -> dict[str, dict[str, str]]:
+        """Give, for each step, the key of the datum of each partition that holds one."""
+        keys: dict[str, dict[str, str]] = {}
+        for row in self.outcomes:
+            for slot, key in row.keys.items():
+                keys.setdefault(slot, {})[f"{row.replicate}|{row.treatment}"] = key
+        return keys
+
     def raise_failures(self) -> None:
         """Raise `CellsFailedError` naming the failed cells, if there are any."""
         if self.failures:

@@ -26,6 +26,7 @@ from workflow_assets.errors import (
 from workflow_assets.plans import Plan, PlannedSource, PlannedStep
 from workflow_assets.provenance import Origins, peak_memory
 from workflow_assets.references import References
+from workflow_assets.sources import AssetSource
 from workflow_assets.store.base import Record, Store
 from workflow_assets.store.codecs import Encoded, encode, independent_copy
 from workflow_assets.streams import GlobalGenerator
@@ -215,6 +216,10 @@ class Run:
                     f"experiment {self.plan.declaration.name!r} has no step or source {name!r} to force: "
                     f"{did_you_mean(name, sorted(known))}"
                 )
+            if name in self.plan.sources and isinstance(self.plan.sources[name].source, AssetSource):
+                raise UnknownNameError(
+                    f"source {name!r} is a Dagster asset and not computed here: materialise it instead of forcing it"
+                )
         forced: set[Planned] = {source for name, source in self.plan.sources.items() if name in names}
         for step in self.plan.steps:  # each follows what it depends on
             if step.name in names or any(given in forced for _, given in step.inputs):
@@ -242,7 +247,11 @@ class _Cell:
         known = self._known(planned)
         if planned not in known:
             known[planned] = outcome = self._obtain(planned)
-            if isinstance(planned, PlannedSource) and isinstance(outcome, _Handle):
+            if (
+                isinstance(planned, PlannedSource)
+                and isinstance(outcome, _Handle)
+                and not isinstance(planned.source, AssetSource)  # who materialises it says what it holds
+            ):
                 self.run.references.note((planned.name,), "", outcome.record.key)
         if known is not self.shared:
             self.shared[planned] = known[planned]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, NoReturn, TypeVar, overload
 
 from workflow_assets.contracts.hints import read_hints
-from workflow_assets.errors import DeclarationError, listing
+from workflow_assets.errors import DeclarationError, UnknownNameError, excerpt, listing
 from workflow_assets.functions import Registered, as_owners, declared_faults, names_around
 from workflow_assets.mappings import FrozenDict
 
@@ -58,6 +59,91 @@ class Source(Registered, Generic[R]):
     def __call__(self) -> R:
         """Load the data."""
         return self.function()
+
+    @property
+    def asset(self) -> tuple[str, ...]:
+        """The key of the asset that the data are in Dagster, and in a store."""
+        return (self.name,)
+
+    @property
+    def code_version(self) -> str | None:
+        """What takes the place of the loader's code in keys."""
+        return None
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class AssetSource(Source[Any]):
+    """An asset of Dagster's that feeds experiments: whoever materialises it puts its value into the store.
+
+    Its content version is that of what the store holds when a run is planned. See `asset_source`.
+    """
+
+    path: tuple[str, ...] = ()
+
+    @property
+    def asset(self) -> tuple[str, ...]:
+        """The key of the asset."""
+        return self.path
+
+    @property
+    def code_version(self) -> str | None:
+        """The asset's key: its code is Dagster's, and what it gives is known by its content."""
+        return f"asset {'/'.join(self.path)}"
+
+    @property
+    def description(self) -> str:
+        """Say what it is."""
+        return f"The Dagster asset {'/'.join(self.path)}."
+
+    def __call__(self) -> NoReturn:
+        """Raise `UnknownNameError`: there is nothing to load from but a store."""
+        raise UnknownNameError(
+            f"source {self.name!r} is the Dagster asset {'/'.join(self.path)!r}, whose value is not computed here, and "
+            "what the store has of it cannot be used any more: materialise it again"
+        )
+
+    def __repr__(self) -> str:
+        return f"AssetSource({'/'.join(self.path)})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _asset_source, (self.path, self.name)
+
+
+def asset_source(asset: str | Sequence[str] | Any, *, name: str | None = None) -> AssetSource:
+    """Let a Dagster asset that you write yourself feed experiments.
+
+    Steps take it by a parameter of its name. The asset says ``io_manager_key="datums"``, so that its value goes to the
+    store that the experiment reads; it has no partitions. Whenever its value changes, what follows from it is computed
+    anew.
+
+    Args:
+        asset: the asset itself, its `AssetKey`, or its key as text (``"lab/readings"``) or texts.
+        name: the name that steps ask for; the last part of the key by default.
+
+    Raises `DeclarationError` for what is no asset or has no name that a parameter can have.
+
+    >>> asset_source("lab/readings").name
+    'readings'
+    """
+    path = getattr(
+        getattr(asset, "key", asset), "path", asset
+    )  # of a definition or a key, without importing Dagster
+    parts = path.split("/") if isinstance(path, str) else path
+    if not isinstance(parts, Sequence) or not parts or not all(isinstance(one, str) and one for one in parts):
+        raise DeclarationError(
+            "asset_source",
+            [f"{excerpt(asset)} is no asset: expected a Dagster asset, or its key, such as 'lab/readings'"],
+        )
+    return _asset_source(tuple(parts), parts[-1] if name is None else name)
+
+
+@functools.cache  # so that two experiments that name an asset share one source
+def _asset_source(path: tuple[str, ...], name: str) -> AssetSource:
+    return AssetSource(_elsewhere, name=name, slug="/".join(path), path=path)
+
+
+def _elsewhere() -> Any:
+    """What stands for the code of an asset, which is Dagster's."""
 
 
 def _loader_faults(function: types.FunctionType) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from workflow_assets.canonical import parameter_form
 from workflow_assets.contracts.checkers import MetricType, describe
@@ -249,8 +249,8 @@ def _source_in_scope(step: Step[..., Any], name: str) -> Source[Any] | None:
             return candidate
     for scope in (step.scope, getattr(step.function, "__globals__", {})):
         for candidate in scope.values():
-            if type(candidate) is Source and candidate.name == name:
-                return candidate
+            if issubclass(type(candidate), Source) and candidate.name == name:
+                return cast("Source[Any]", candidate)
     return None
 
 

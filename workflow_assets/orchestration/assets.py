@@ -1,5 +1,6 @@
 """An experiment's assets: sources, steps over the grid of treatments and replicates, and the results."""
 
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -8,6 +9,7 @@ from pydantic import Field
 
 from workflow_assets.canonical import digest
 from workflow_assets.declarations import Declaration
+from workflow_assets.errors import UnknownNameError
 from workflow_assets.experiments import Experiment
 from workflow_assets.orchestration.checks import blocking_reasons, check_specs, evaluate
 from workflow_assets.orchestration.events import MaterializationLog, datum_metadata
@@ -15,21 +17,29 @@ from workflow_assets.orchestration.io_managers import DATUMS
 from workflow_assets.orchestration.keys import (
     RESULTS,
     cell_of,
+    input_keys,
     partitions,
     results_key,
     source_key,
+    source_keys,
     step_key,
 )
 from workflow_assets.orchestration.types import column_schema
 from workflow_assets.orchestration.versions import CodeVersions
 from workflow_assets.plans import Plan
 from workflow_assets.plots import estimation_plot
+from workflow_assets.provenance import Origins
 from workflow_assets.reports import markdown_summary, terminal_summary
 from workflow_assets.results import Result, describe_failures
 from workflow_assets.runs import Failure, Run
-from workflow_assets.sources import Source
+from workflow_assets.sources import AssetSource, Source
 from workflow_assets.store.base import Record, Store
 from workflow_assets.store.codecs import encode
+
+TRACING = (
+    "workflow_assets.trace(store, key), for a materialisation's key, tells code, parameters, inputs and seed"
+)
+"""Said once for each asset, since each of thousands of materialisations would have to be stored with it."""
 
 
 class RunConfig(dg.Config):
@@ -42,14 +52,14 @@ def source_assets(source: Source[Any], experiment: Declaration, store: Store) ->
     """Compile a source: an unpartitioned asset, shared by the experiments that name it."""
     versions = CodeVersions(experiment)
     spec = dg.AssetSpec(
-        source_key(source.name),
+        source_key(source),
         description=source.description or f"The source {source.name}.",
         code_version=versions.source(source),
         kinds={"python", "source"},
         group_name="sources",
         owners=list(source.owners),
         tags=dict(source.tags),
-        metadata={"version": source.version or "digest of the content"},
+        metadata={"version": source.version or "digest of the content", "provenance": TRACING},
     ).with_io_manager_key(DATUMS)
 
     @dg.multi_asset(specs=[spec], name=f"source__{source.name}")
@@ -57,14 +67,14 @@ def source_assets(source: Source[Any], experiment: Declaration, store: Store) ->
         context: dg.AssetExecutionContext, config: RunConfig
     ) -> Iterator[dg.MaterializeResult[None]]:
         run = Run(
-            Plan(experiment, store),
+            _plan(context, experiment, store),
             store,
             force=[name for name in config.force if name == source.name],
             run_id=context.run.run_id,
         )
         record = run.source(source.name)
         yield dg.MaterializeResult(
-            asset_key=source_key(source.name),
+            asset_key=source_key(source),
             metadata=datum_metadata(record),
             data_version=dg.DataVersion(record.key),
         )
@@ -94,7 +104,7 @@ def step_assets(experiment: Experiment, store: Store, resources: Mapping[str, An
             raise dg.Failure(
                 "the range of partitions is empty: does it end before it starts?", allow_retries=False
             )
-        plan = Plan(experiment, store)
+        plan = _plan(context, experiment, store)
         run = Run(
             plan,
             store,
@@ -138,7 +148,7 @@ def results_assets(experiment: Experiment, store: Store, resources: Mapping[str,
     steps = [step_key(name, slot) for slot in experiment.asset_slots]
     spec = dg.AssetSpec(
         key,
-        deps=[*steps, *(source_key(source) for source in experiment.sources)],
+        deps=[*steps, *source_keys(experiment)],
         description=f"{experiment.description or f'The results of the experiment {name}.'}\n\n"
         "A tidy table with a row for every cell; materialising it computes every cell that is not stored.",
         code_version=CodeVersions(experiment).results,
@@ -146,7 +156,11 @@ def results_assets(experiment: Experiment, store: Store, resources: Mapping[str,
         group_name=name,
         owners=list(experiment.owners),
         tags=dict(experiment.tags),
-        metadata={"treatments": list(experiment.treatments), "replicates": len(experiment.replicates)},
+        metadata={
+            "treatments": list(experiment.treatments),
+            "replicates": len(experiment.replicates),
+            "provenance": TRACING,
+        },
     ).with_io_manager_key(DATUMS)
 
     @dg.multi_asset(
@@ -157,7 +171,7 @@ def results_assets(experiment: Experiment, store: Store, resources: Mapping[str,
         required_resource_keys=set(resources),
     )
     def complete_grid(context: dg.AssetExecutionContext, config: RunConfig) -> Iterator[Any]:
-        plan = Plan(experiment, store)
+        plan = _plan(context, experiment, store)
         materialise = key in context.selected_asset_keys
         run = Run(
             plan,
@@ -187,7 +201,7 @@ def results_assets(experiment: Experiment, store: Store, resources: Mapping[str,
                 asset_key=key,
                 metadata=_results_metadata(result, record.key),
                 data_version=dg.DataVersion(record.key),
-                tags=log.pointer_tags([*steps, *(source_key(source) for source in experiment.sources)]),
+                tags=log.pointer_tags([*steps, *source_keys(experiment)]),
             )
         context.log.info(terminal_summary(result))
         checks = [check.name for check in context.selected_asset_check_keys]
@@ -196,6 +210,24 @@ def results_assets(experiment: Experiment, store: Store, resources: Mapping[str,
             raise dg.Failure("\n".join(reasons), allow_retries=False)
 
     return complete_grid
+
+
+def _plan(context: dg.AssetExecutionContext, experiment: Declaration, store: Store) -> Plan:
+    for source in experiment.sources.values():
+        if isinstance(source, AssetSource):
+            _check_upstream(context, source)
+    return Plan(experiment, store)
+
+
+def _check_upstream(context: dg.AssetExecutionContext, source: AssetSource) -> None:
+    """Raise `UnknownNameError` where an asset's newest value went elsewhere, so that the store's is an old one."""
+    event = context.instance.get_latest_materialization_event(source_key(source))
+    made = event.asset_materialization if event else None
+    if made is not None and not {"key", "keys"} & set(made.metadata):
+        raise UnknownNameError(
+            f"source {source.name!r} reads the Dagster asset {'/'.join(source.asset)!r}, whose newest value is not in "
+            f"this store: declare the asset with io_manager_key={DATUMS!r}, and materialise it again"
+        )
 
 
 def _log_failure(context: dg.AssetExecutionContext, failure: Failure) -> None:
@@ -213,6 +245,7 @@ def _step_spec(experiment: Experiment, slot: str, versions: CodeVersions) -> dg.
         "fingerprint": versions.fingerprint(slot),
         "changed by": _changes(experiment, slot),
         "random": step.random,
+        "provenance": TRACING,
     }
     if len(variants) > 1:
         metadata["functions"] = sorted({variant.step.slug for variant in variants.values()})
@@ -220,10 +253,7 @@ def _step_spec(experiment: Experiment, slot: str, versions: CodeVersions) -> dg.
         metadata["dagster/column_schema"] = schema
     return dg.AssetSpec(
         step_key(experiment.name, slot),
-        deps=[
-            source_key(name) if name in experiment.sources else step_key(experiment.name, name)
-            for name in experiment.dependencies(slot)
-        ],
+        deps=list(input_keys(experiment, slot).values()),
         skippable=True,
         description=step.description or f"The step {slot}.",
         code_version=versions.slots[slot],
@@ -254,13 +284,20 @@ def _resources(context: dg.AssetExecutionContext, resources: Mapping[str, Any]) 
 
 
 def _store_table(experiment: Experiment, result: Result, store: Store, run_id: str) -> Record:
+    """Store the table, told to come from the data of each step."""
     encoded = encode(result.table, pickles=store.pickles, place=f"the results of {experiment.name!r}")
-    key = digest("results", encoded.codec, *map(bytes, encoded.pieces))
+    key = digest("results", experiment.name, encoded.codec, then=encoded.pieces)
+    origins = Origins(store, run_id)
+    made = {
+        "made": origins.gathering(f"{experiment.name}/{RESULTS}"),
+        "inputs": {
+            slot: origins.listing(f"{experiment.name}/{slot}", keys) for slot, keys in result.keys().items()
+        },
+    }
     record = store.find(key)
-    if record is None:
-        record = store.put_encoded(
-            key, encoded, metrics={}, provenance={"experiment": experiment.name, "run": run_id}
-        )
+    if record is None or any(record.provenance.get(name) != value for name, value in made.items()):
+        said = {**made, "created": round(time.time(), 3), "run": run_id}
+        record = store.put_encoded(key, encoded, metrics={}, provenance=said, replace=record is not None)
     store.refer((experiment.name, RESULTS), {"": key})
     return record
 

@@ -13,7 +13,7 @@ from workflow_assets.orchestration.events import enable_batches
 from workflow_assets.orchestration.io_managers import DATUMS, DatumIOManager
 from workflow_assets.orchestration.jobs import experiment_job
 from workflow_assets.orchestration.storage import home
-from workflow_assets.sources import Source
+from workflow_assets.sources import AssetSource, Source
 from workflow_assets.store.base import Store
 from workflow_assets.store.files import FileStore
 
@@ -68,6 +68,8 @@ def _sources(experiments: Sequence[Any]) -> dict[str, tuple[Source[Any], Experim
             faults.append(f"two experiments are called {experiment.name!r}")
         names.add(experiment.name)
         for name, source in experiment.sources.items():
+            if isinstance(source, AssetSource):
+                continue
             known, other = found.setdefault(name, (source, experiment))
             if known is not source:
                 faults.append(

@@ -8,6 +8,7 @@ import os
 import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import dagster as dg
@@ -22,10 +23,18 @@ from dagster._core.events import DagsterEvent, DagsterEventBatchMetadata
 from dagster._core.storage.tags import MULTIDIMENSIONAL_PARTITION_PREFIX
 
 from workflow_assets.declarations import Declaration
-from workflow_assets.orchestration.keys import REPLICATE, TREATMENT, partition_key, source_key, step_key
+from workflow_assets.orchestration.keys import (
+    REPLICATE,
+    TREATMENT,
+    input_keys,
+    partition_key,
+    source_key,
+    step_key,
+)
 from workflow_assets.orchestration.versions import CodeVersions
 from workflow_assets.plans import Plan
 from workflow_assets.runs import CellOutcome
+from workflow_assets.sources import AssetSource
 from workflow_assets.store.base import Record
 
 AT_ONCE = 500
@@ -52,6 +61,7 @@ class MaterializationLog:
         self.plan = plan
         self.versions = CodeVersions(declaration)
         self.slots = [slot for slot in declaration.asset_slots if slot in set(slots)]
+        self._inputs = {slot: input_keys(declaration, slot) for slot in self.slots}
         self._pending: list[CellOutcome] = []
         self._written = time.monotonic()
         self._latest: dict[str, tuple[Mapping[str, str | None], Mapping[str, int]]] = {}
@@ -99,7 +109,7 @@ class MaterializationLog:
         """Describe a source that was loaded."""
         source = self.plan.sources[name].source
         return dg.AssetMaterialization(
-            source_key(name), metadata=datum_metadata(record), tags=self.source_tags(source, record.key)
+            source_key(source), metadata=datum_metadata(record), tags=self.source_tags(source, record.key)
         )
 
     def source_tags(self, source: Any, key: str) -> dict[str, str]:
@@ -112,13 +122,28 @@ class MaterializationLog:
             return
         self._sources_told = True
         for name, planned in self.plan.sources.items():
-            event = self.context.instance.get_latest_materialization_event(source_key(name))
+            if isinstance(planned.source, AssetSource):
+                continue  # Dagster has materialised it
+            event = self.context.instance.get_latest_materialization_event(source_key(planned.source))
             known = event.asset_materialization.tags if event and event.asset_materialization else None
             wanted = self.source_tags(planned.source, planned.key)
             if known is None or any(known.get(tag) != value for tag, value in wanted.items()):
                 record = self.plan.store.find(planned.key)
                 if record is not None:
                     self._log([self.source_materialization(name, record)])
+
+    @cached_property
+    def _source_versions(self) -> dict[str, str]:
+        """The data version of each source: its key, unless who materialised it has said another."""
+        versions = {}
+        for name, planned in self.plan.sources.items():
+            versions[name] = planned.key
+            if isinstance(planned.source, AssetSource):
+                event = self.context.instance.get_latest_materialization_event(source_key(planned.source))
+                made = event.asset_materialization if event else None
+                if made is not None and "key" in made.metadata and made.metadata["key"].value == planned.key:
+                    versions[name] = (made.tags or {}).get(DATA_VERSION_TAG, planned.key)
+        return versions
 
     def _unchanged(self, slot: str, keys: Mapping[str, str]) -> set[str]:
         """Give the partitions whose latest materialisation bears their key and the slot's code version."""
@@ -150,11 +175,8 @@ class MaterializationLog:
         self, slot: str, outcome: CellOutcome, record: Record, partition: str, pointer: str
     ) -> dg.AssetMaterialization:
         tags = _version_tags(record.key, self.versions.slots[slot])
-        for name in self.declaration.dependencies(slot):
-            if name in self.plan.sources:
-                key, version = source_key(name), self.plan.sources[name].key
-            else:
-                key, version = step_key(self.declaration.name, name), outcome.key(name)
+        for name, key in self._inputs[slot].items():
+            version = self._source_versions[name] if name in self.plan.sources else outcome.key(name)
             tags[get_input_data_version_tag(key)] = version
             tags[get_input_event_pointer_tag(key)] = pointer
         tags[f"{MULTIDIMENSIONAL_PARTITION_PREFIX}{REPLICATE}"] = outcome.replicate

@@ -6,11 +6,17 @@ import dagster as dg
 
 from workflow_assets.declarations import Declaration
 from workflow_assets.orchestration.keys import results_key, source_key
+from workflow_assets.sources import AssetSource
 
 
 def experiment_job(experiment: Declaration) -> Any:
-    """Compile the job of an experiment's name: its sources, its results and all checks on them."""
-    sources = [source_key(name) for name in experiment.sources]
+    """Compile the job of an experiment's name: its sources, its results and all checks on them.
+
+    An asset that somebody else materialises is not part of it: its own schedule says when it is made anew.
+    """
+    sources = [
+        source_key(source) for source in experiment.sources.values() if not isinstance(source, AssetSource)
+    ]
     return dg.define_asset_job(
         experiment.name,
         selection=dg.AssetSelection.assets(results_key(experiment.name), *sources),

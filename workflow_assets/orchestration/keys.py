@@ -1,8 +1,11 @@
 """How an experiment's parts are called in Dagster."""
 
+from typing import Any
+
 import dagster as dg
 
 from workflow_assets.declarations import Declaration
+from workflow_assets.sources import Source
 
 REPLICATE, TREATMENT = "replicate", "treatment"
 RESULTS = "results"
@@ -14,9 +17,40 @@ def step_key(experiment: str, slot: str) -> dg.AssetKey:
     return dg.AssetKey([experiment, slot])
 
 
-def source_key(name: str) -> dg.AssetKey:
+def source_key(source: Source[Any]) -> dg.AssetKey:
     """Give the asset key of a source, which experiments share."""
-    return dg.AssetKey([name])
+    return dg.AssetKey(source.asset)
+
+
+def source_keys(declaration: Declaration) -> list[dg.AssetKey]:
+    """Give the asset keys of all sources of an experiment."""
+    return [source_key(source) for source in declaration.sources.values()]
+
+
+def input_keys(declaration: Declaration, slot: str) -> dict[str, dg.AssetKey]:
+    """Give the asset keys of what a step depends on, by the names of sources and steps.
+
+    Dagster looks one edge far for new data. So that it calls stale all that a run would compute anew, steps depend
+    directly on every source upstream that is known by its content; a declared version is in their code versions.
+    """
+    names = dict.fromkeys(declaration.dependencies(slot))
+    pending = list(names)
+    seen = set(pending)
+    while pending:
+        name = pending.pop(0)
+        source = declaration.sources.get(name)
+        if source is not None and source.version is None:
+            names[name] = None
+        elif source is None:
+            more = [one for one in declaration.dependencies(name) if one not in seen]
+            seen.update(more)
+            pending += more
+    return {
+        name: source_key(declaration.sources[name])
+        if name in declaration.sources
+        else step_key(declaration.name, name)
+        for name in names
+    }
 
 
 def results_key(experiment: str) -> dg.AssetKey:

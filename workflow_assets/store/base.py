@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from workflow_assets.errors import CorruptDatumError, UnknownNameError, did_you_mean
+from workflow_assets.store.claims import Claim, MemoryClaim
 from workflow_assets.store.codecs import Buffer, Encoded, decode, encode, extension
-from workflow_assets.store.records import Record, checked, content_digest
+from workflow_assets.store.records import Held, Record, checked, content_digest, latest, trimmed, versions
 
 __all__ = ["INLINE", "Asset", "MemoryStore", "Record", "Store"]
 
@@ -163,15 +165,55 @@ class Store(ABC):
                 "with. Run again to compute it anew"
             )
 
+    # -- deleting -----------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def recorded(self, key: str) -> Record | None:
+        """Give what was recorded of a datum, also where its bytes are gone; None if there is no such record."""
+
+    @abstractmethod
+    def claim(self) -> Claim:
+        """Begin to use data: what is added to the claim before it is looked for, nobody deletes until its end."""
+
+    @abstractmethod
+    def claimed(self) -> set[str]:
+        """Give the keys of the data that are being used."""
+
+    @abstractmethod
+    def deleting(self) -> AbstractContextManager[None]:
+        """Keep others from putting and claiming data meanwhile, or make them wait."""
+
+    @abstractmethod
+    def objects(self) -> Iterator[tuple[str, int, float]]:
+        """Give each object's name, its bytes, and the seconds since it was written, those that no record names too."""
+
+    @abstractmethod
+    def delete(self, keys: Collection[str], objects: Iterable[str], versions: int) -> None:
+        """Delete records, then objects, and forget all but the last versions of what each partition held.
+
+        For a collector of garbage, while it is `deleting`; killed at any point it leaves whole data.
+        """
+
     # -- references ---------------------------------------------------------------------------------------------
 
     @abstractmethod
     def refer(self, asset: Asset, keys: Mapping[str, str]) -> None:
-        """Note for partitions of an asset which datum each holds now; "" is the partition of an unpartitioned one."""
+        """Note for partitions of an asset which datum each holds now, "" for none.
+
+        The partition "" is that of an unpartitioned asset.
+        """
 
     @abstractmethod
     def references(self, asset: Asset) -> dict[str, str]:
         """Give, for each partition of an asset, the key of the datum that it holds."""
+
+    @abstractmethod
+    def versions(self, asset: Asset, partition: str = "") -> list[str]:
+        """Give the keys of the data that a partition has held, the present one last."""
+
+    @abstractmethod
+    def journals(self) -> Iterator[Held]:
+        """Give, for each asset, what its partitions have held."""
 
     def load_asset(self, asset: Asset, partition: str = "") -> Any:
         """Give the value that a partition of an asset holds.
@@ -201,12 +243,16 @@ class MemoryStore(Store):
         super().__init__(pickles=pickles)
         self._records: dict[str, Record] = {}
         self._objects: dict[str, bytes] = {}
-        self._references: dict[Asset, dict[str, str]] = {}
-        self._lock = threading.Lock()
+        self._references: dict[Asset, Held] = {}
+        self._claims: set[MemoryClaim] = set()
+        self._lock = threading.RLock()
 
     def find(self, key: str) -> Record | None:
         """Give the record of a datum, or None."""
-        return self._records.get(key) or self._records.get(checked(key))
+        record = self._records.get(key) or self._records.get(checked(key))
+        if record is None or record.location is None or record.location in self._objects:
+            return record
+        return None
 
     def keys(self) -> Iterator[str]:
         """Give the keys of all datums, in any order."""
@@ -224,16 +270,58 @@ class MemoryStore(Store):
         return self._objects[name]
 
     def _write_record(self, record: Record, replace: bool) -> Record:
-        if replace:
-            self._records[record.key] = record
-            return record
-        return self._records.setdefault(record.key, record)
+        with self._lock:
+            if replace or (standing := self.find(record.key)) is None:
+                self._records[record.key] = standing = record
+            return standing
 
     def refer(self, asset: Asset, keys: Mapping[str, str]) -> None:
         """Note for partitions of an asset which datum each holds now."""
         with self._lock:
-            self._references.setdefault(asset, {}).update(keys)
+            held = self._references.setdefault(asset, {})
+            for partition, key in keys.items():
+                notes = held.setdefault(partition, [])
+                notes.append((len(notes), key))
 
     def references(self, asset: Asset) -> dict[str, str]:
         """Give, for each partition of an asset, the key of the datum that it holds."""
-        return dict(self._references.get(asset, {}))
+        with self._lock:
+            return latest(self._references.get(asset, {}))
+
+    def versions(self, asset: Asset, partition: str = "") -> list[str]:
+        """Give the keys of the data that a partition has held, the present one last."""
+        return versions(self._references.get(asset, {}).get(partition, ()))
+
+    def journals(self) -> Iterator[Held]:
+        """Give, for each asset, what its partitions have held."""
+        yield from tuple(self._references.values())
+
+    def recorded(self, key: str) -> Record | None:
+        """Give what was recorded of a datum."""
+        return self._records.get(checked(key))
+
+    def claim(self) -> MemoryClaim:
+        """Begin to use data."""
+        return MemoryClaim(self._claims, self._lock)
+
+    def claimed(self) -> set[str]:
+        """Give the keys of the data that are being used."""
+        return set().union(*(claim.keys for claim in self._claims))
+
+    def deleting(self) -> AbstractContextManager[Any]:
+        """Keep others from putting and claiming data meanwhile."""
+        return self._lock
+
+    def objects(self) -> Iterator[tuple[str, int, float]]:
+        """Give each object's name and its bytes."""
+        for name, data in tuple(self._objects.items()):
+            yield name, len(data), 0.0
+
+    def delete(self, keys: Collection[str], objects: Iterable[str], versions: int) -> None:
+        """Delete records and objects, and forget all but the last versions of what each partition held."""
+        for key in keys:
+            self._records.pop(key, None)
+        for name in objects:
+            self._objects.pop(name, None)
+        for asset, held in self._references.items():
+            self._references[asset] = trimmed(held, versions)

@@ -1,69 +1,109 @@
-"""What a Parquet file claims to hold, and what its bytes make believable.
+"""Claims: the data that a run is about to use, which nobody may delete meanwhile.
 
-A few bytes of Parquet can stand for any number of missing or repeated values. Who reads a file that others may have
-written must be able to refuse such a claim, and so a file of ours is never denser than a bound: one that would be is
-filled up with zeros, between its data and its footer, which readers pass over.
+In a folder, each claim is a file that its process holds a lock on, so that the claims of the dead are known. A key is
+claimed under the lock of the records, before it is looked for; who deletes holds that lock from reading the claims on:
+either the claim is seen, or the datum is gone before it is looked for, and computed again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import errno
+import fcntl
+import os
+import threading
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Protocol, Self
 
-from workflow_assets.errors import CodecError
-from workflow_assets.store.formats import Buffer
-
-_DENSEST = 1000
-"""How many bytes in memory a byte of a file may stand for; the compressions in use stay far below it."""
-
-_WIDEST = 16
-"""Bytes of one value of a plain type."""
-
-_END = 8
-"""Bytes after the footer: its length, and a mark."""
+from workflow_assets.store.folders import Folder, entries, unlink
+from workflow_assets.store.logs import RecordLog
 
 
-def filled(data: memoryview, cells: int | None = None) -> Sequence[Buffer]:
-    """Give the pieces of a Parquet file, filled up where it is dense; `cells` is how many values it has, if known."""
-    if cells is not None and cells * _WIDEST <= _DENSEST * len(data):
-        return (data,)
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+class Claim(Protocol):
+    """Data that are being used, until the claim is given up."""
 
-    missing = -(-_claimed(pq.read_metadata(pa.BufferReader(data))) // _DENSEST) - len(data)
-    if missing <= 0:
-        return (data,)
-    footer = len(data) - _END - int.from_bytes(data[-_END : 4 - _END], "little")
-    return (data[:footer], bytes(missing), data[footer:])
+    def add(self, keys: Iterable[str]) -> None:
+        """Claim data, stored or not, before looking for them."""
 
+    def __enter__(self) -> Self: ...
 
-def check(metadata: Any, size: int) -> None:
-    """Raise `CodecError` where the footer of a Parquet file claims more than a file of that size may hold."""
-    claimed = _claimed(metadata)
-    if not 0 <= claimed <= _DENSEST * size:
-        raise CodecError(
-            f"the stored Parquet claims {metadata.num_rows} rows of {metadata.num_columns} columns, and has "
-            f"{size} bytes"
-        )
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give the claim up."""
 
 
-def _claimed(metadata: Any) -> int:
-    """Give how many bytes of memory the values would take."""
-    columns = metadata.num_columns
-    widths = [_width(metadata.schema.column(place)) for place in range(columns)]
-    claimed = metadata.num_rows * sum(widths)
-    values = 0
-    for group in map(metadata.row_group, range(metadata.num_row_groups)):
-        for place, width in enumerate(widths):
-            column = group.column(place)
-            if min(group.num_rows, column.num_values, column.total_uncompressed_size) < 0:
-                return -1
-            values += max(
-                width * max(group.num_rows, column.num_values),
-                column.total_uncompressed_size,
-            )
-    return max(claimed, values) if claimed >= 0 else -1
+class MemoryClaim:
+    """A claim on data of a store in memory."""
+
+    def __init__(self, claims: set[MemoryClaim], lock: threading.RLock) -> None:
+        self.keys: set[str] = set()
+        self._claims = claims
+        self._lock = lock
+
+    def add(self, keys: Iterable[str]) -> None:
+        """Claim data."""
+        with self._lock:
+            self.keys.update(keys)
+
+    def __enter__(self) -> Self:
+        with self._lock:
+            self._claims.add(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._claims.discard(self)
 
 
-def _width(column: Any) -> int:
-    return max(8, column.length or 0)
+class FileClaim:
+    """A claim on data of a folder."""
+
+    def __init__(self, folder: Folder, log: RecordLog) -> None:
+        self._folder = folder
+        self._log = log
+        self._descriptor = -1
+        self._path = ""
+
+    def add(self, keys: Iterable[str]) -> None:
+        """Claim data; raise `StoreError` where that cannot be written."""
+        data = "".join([f"{key}\n" for key in keys]).encode()
+        try:
+            with self._log.locked():
+                if self._descriptor < 0:
+                    path, self._descriptor = self._folder.create(f"{self._folder.root}/claims")
+                    self._path = path
+                    fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+                if os.write(self._descriptor, data) < len(data):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            raise self._folder.error("note what a run uses", error) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._descriptor >= 0:
+            unlink(self._path)
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def claimed(folder: Folder) -> set[str]:
+    """Give the keys that living processes have claimed, and delete the claims of the dead."""
+    keys: set[str] = set()
+    claims = f"{folder.root}/claims"
+    for name in entries(claims):
+        try:
+            descriptor = folder.open(claims, name, os.O_RDONLY)
+        except FileNotFoundError:  # given up meanwhile
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            keys.update(bytes(folder.read(claims, name, mapped=False) or b"").decode().split())
+        else:
+            unlink(f"{claims}/{name}")
+        finally:
+            os.close(descriptor)
+    return keys

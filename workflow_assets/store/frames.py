@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from workflow_assets.errors import CodecError
-from workflow_assets.store.claims import check, filled
+from workflow_assets.store.footers import check, filled
 from workflow_assets.store.formats import Buffer
 from workflow_assets.store.labels import (
     InexactError,

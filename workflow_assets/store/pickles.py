@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import pickle
+import re
 import sys
 import types
 from collections.abc import Iterator, Mapping
@@ -59,7 +60,7 @@ def installed_version(library: str) -> str | None:
     """Give the version of a library that unpickling would use, without loading it; None where nobody can tell."""
     if library in sys.modules:
         return _version(library) or None
-    versions = _installed().get(library, ())
+    versions = _installed(library)
     return versions[0] if len(versions) == 1 else None
 
 
@@ -71,13 +72,25 @@ def _version(library: str) -> str:
 
 
 @functools.cache
-def _installed() -> Mapping[str, tuple[str, ...]]:
-    from importlib import metadata
+def _installed(library: str) -> tuple[str, ...]:
+    """Give the versions of the installed packages that bring a library; reading about all packages takes a second."""
+    from importlib import metadata, util
 
-    return {
-        library: tuple({metadata.version(name) for name in names})
-        for library, names in metadata.packages_distributions().items()
-    }
+    if not library.isidentifier() or util.find_spec(library) is None:
+        return ()
+    try:
+        return (metadata.version(library),)  # most are called like what they bring
+    except metadata.PackageNotFoundError:
+        pass
+    brings = re.compile(rf"^{re.escape(library)}(?:[/,]|\.[^/,]*,)", re.MULTILINE)
+    return tuple(
+        {
+            package.version
+            for package in metadata.distributions()
+            if library in (package.read_text("top_level.txt") or "").split()
+            or brings.search(package.read_text("RECORD") or "")
+        }
+    )
 
 
 class _Pickler(pickle.Pickler):

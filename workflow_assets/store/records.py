@@ -89,34 +89,35 @@ def is_name(name: str) -> bool:
 
 def record_to_bytes(record: Record) -> bytes:
     """Give the file that holds a record; raise `CodecError` where what was recorded is no plain value."""
-    content: dict[str, Any] = {
-        "key": record.key,
-        "codec": record.codec,
-        "digest": record.digest,
-        "size": record.size,
-    }
+    # Names need no quoting.
+    head = f'{{"key":"{record.key}","codec":"{record.codec}","digest":"{record.digest}","size":{record.size}'
     if record.location is not None:
-        content["location"] = record.location
+        head += f',"location":"{record.location}"'
     elif record.inline is not None and record.codec != "json":
-        content["inline"] = record.inline.hex()
-    content["metrics"] = record.metrics
+        head += f',"inline":"{record.inline.hex()}"'
+    content: dict[str, Any] = {"metrics": record.metrics}
     if record.records:
         content["records"] = [list(one) for one in record.records]
     content["provenance"] = record.provenance
-    text = plain_to_json(content) or _marked(record.key, content)
+    text = f"{head},{(plain_to_json(content) or _marked(record.key, content))[1:]}"
     if record.inline is not None and record.codec == "json":
         text = f'{text[:-1]},"value":{record.inline.decode()}}}'  # as it is, for other tools to read
     data = text[:-1].encode()
     return data + _sealed(data)
 
 
-_SEAL = 47
-"""How many bytes the checksum takes, with what is around it and without the end of the line."""
+_BEFORE, _AFTER = b',"checksum":"', b'"}'
+_SEAL = len(_BEFORE) + 32 + len(_AFTER)
 
 
 def _sealed(data: Buffer) -> bytes:
     """Give what follows the bytes of a line: their checksum, as the last member."""
-    return b',"checksum":"%b"}\n' % xxhash.xxh3_128_hexdigest(data).encode()
+    return b"%b%b%b\n" % (_BEFORE, xxhash.xxh3_128_hexdigest(data).encode(), _AFTER)
+
+
+def is_sealed(line: bytes) -> bool:
+    """Whether a line, without its end, was written to its end: it has a checksum, right or wrong."""
+    return line.endswith(_AFTER) and line.startswith(_BEFORE, len(line) - _SEAL)
 
 
 def _marked(key: str, content: dict[str, Any]) -> str:
@@ -169,8 +170,41 @@ def _tagged_metrics(content: Any) -> tuple[tuple[str, Any, Mapping[str, Any]], .
 
 # -- journals of references -------------------------------------------------------------------------------------------
 
-Held = dict[str, tuple[int, str]]
-"""For each partition, the number under which it was noted what it holds, and the key of the datum: the highest wins."""
+Held = dict[str, list[tuple[int, str]]]
+"""For each partition, which data it held: the number under which it was noted, and the key, "" for none."""
+
+
+def latest(held: Held) -> dict[str, str]:
+    """Give the key of the datum that each partition holds: the highest number wins.
+
+    >>> latest({"a": [(2, "k2"), (1, "k1")], "b": [(1, "k1"), (2, "")]})
+    {'a': 'k2'}
+    """
+    return {partition: key for partition, notes in held.items() if (key := max(notes)[1])}
+
+
+def versions(notes: Iterable[tuple[int, str]]) -> list[str]:
+    """Give the keys that a partition has held, each once, the present one last.
+
+    >>> versions([(1, "k1"), (3, "k1"), (2, "k2")])
+    ['k2', 'k1']
+    """
+    keys: dict[str, None] = {}
+    for _, key in sorted(notes):
+        if key:
+            keys.pop(key, None)
+            keys[key] = None
+    return list(keys)
+
+
+def trimmed(held: Held, count: int) -> Held:
+    """Give the journal of the last versions of each partition."""
+    kept: Held = {}
+    for partition, notes in held.items():
+        last = versions(notes)[-count:]
+        newest = max(notes)
+        kept[partition] = sorted({max(note for note in notes if note[1] == key) for key in last} | {newest})
+    return kept
 
 
 LONGEST_JOURNAL = 64
@@ -208,11 +242,12 @@ def folder_name(part: str) -> str:
 
 
 def journal_to_bytes(held: Held) -> bytes:
-    """Give the lines of a journal: partition, key of the datum that it holds, number, digest of these."""
+    """Give the lines of a journal: partition, key of a datum that it held, number, digest of these."""
     lines = []
-    for partition, (number, key) in held.items():
-        text = json.dumps([partition, key, number])
-        lines.append(f'{text[:-1]}, "{xxhash.xxh32_hexdigest(text.encode())}"]\n')
+    for partition, notes in held.items():
+        for number, key in notes:
+            text = json.dumps([partition, key, number])
+            lines.append(f'{text[:-1]}, "{xxhash.xxh32_hexdigest(text.encode())}"]\n')
     return "".join(lines).encode()
 
 
@@ -228,9 +263,9 @@ def journal_from_bytes(data: Buffer, held: Held) -> None:
             *content, digest = line
             if digest == xxhash.xxh32_hexdigest(json.dumps(content).encode()):
                 partition, key, number = content
-                noted = (number, key)
-                if partition not in held or held[partition] < noted:
-                    held[partition] = noted
+                notes = held.setdefault(partition, [])
+                if (number, key) not in notes:
+                    notes.append((number, key))
 
 
 def _parsed(text: bytes) -> Any:

@@ -317,7 +317,7 @@ class StoreLaws(ABC):
         for place in range(0, len(data), 3):
             self.set_record("a1", data[:place] + bytes([data[place] ^ 0x20]) + data[place + 1 :])
             assert self.open().find("a1") is None
-        for torn in (b"", data[:1], data[:-1], data + b"x"):
+        for torn in (b"", data[:1], data[:-1], data[:-1] + b"x\n"):
             self.set_record("a1", torn)
             assert self.open().find("a1") is None
         self.set_record("a1", data)

@@ -61,16 +61,22 @@ class TestFileStore(StoreLaws):
         self._set(self._object(name), data)
 
     def get_record(self, key: str) -> bytes:
-        return self._record(key).read_bytes()
+        (line,) = (line for line in self._lines() if self._is_of(key, line))
+        return line
 
     def set_record(self, key: str, data: bytes | None) -> None:
-        self._set(self._record(key), data)
+        *others, last = [line for line in self._lines() if not self._is_of(key, line)] or [b""]
+        self._set(self.folder / "records.jsonl", b"".join([*others, last, data or b""]))
+
+    def _lines(self) -> list[bytes]:
+        return (self.folder / "records.jsonl").read_bytes().splitlines(keepends=True)
+
+    @staticmethod
+    def _is_of(key: str, line: bytes) -> bool:
+        return line.startswith(b'{"key":"%b"' % key.encode())
 
     def _object(self, name: str) -> Path:
         return self.folder / "objects" / name[:2] / name
-
-    def _record(self, key: str) -> Path:
-        return self.folder / "records" / key[:2] / f"{key}.json"
 
     @staticmethod
     def _set(path: Path, data: bytes | None) -> None:

@@ -9,29 +9,32 @@ from pathlib import Path
 import pytest
 
 from workflow_assets.store.files import FileStore
+from workflow_assets.store.records import record_from_bytes
 from workflow_assets_tests.conformance.sameness import assert_same
 from workflow_assets_tests.crash import writers
 
-# Putting the third datum is: open, write, close, link, unlink of its record. Putting the fourth, which is large, is:
-# open, write, write, close, rename of its object, then the same for its record as before.
+# Putting a small datum is: write its line (the very first: open the file of records before). Putting a large one is:
+# open, write, write, close, rename of its object, then its line. They are put in turn.
 POINTS = {
     "before anything": "open before 1",
-    "after a temporary file was made": "open after 4",
+    "after the file of records was made": "open after 1",
+    "before a record": "write before 1",
     "halfway through a record": "write halfway 1",
-    "before a record's temporary file is closed": "close before 2",
-    "after a record's temporary file was closed": "close after 2",
-    "before a record gets its name": "link before 3",
-    "after a record got its name": "link after 3",
-    "after a temporary name was removed": "unlink after 3",
+    "after a record": "write after 1",
+    "after an object's temporary file was made": "open after 3",
     "halfway through an object": "write halfway 3",
+    "before an object's temporary file is closed": "close before 1",
+    "after an object's temporary file was closed": "close after 1",
     "before an object gets its name": "rename before 2",
     "between an object and its record": "rename after 2",
-    "halfway through the record of an object": "write halfway 6",
+    "halfway through the record of an object": "write halfway 4",
+    "after the record of an object": "write after 4",
     "between the last object and its record": "rename after 13",
     "before the references get their name": "rename before 14",
     "after the references got their name": "rename after 14",
-    "before waiting for the disk": "fsync before 12",
-    "between waiting for a file and its folder": "fsync after 15",
+    "before waiting for an object": "fsync before 4",
+    "between waiting for an object and its folder": "fsync after 4",
+    "before waiting for a record": "fdatasync before 3",
     "in the middle of many": "write before 31",
 }
 
@@ -51,12 +54,17 @@ def run(folder, work, point="", wait=True):
 
 
 def whole_files(folder):
-    """Give the bytes of all files of a store but temporary ones; names of references end in chance."""
-    return {
-        (path.parent if path.suffix == ".jsonl" else path).relative_to(folder).as_posix(): path.read_bytes()
+    """Give the bytes of all records and files but temporary ones; names of references end in chance."""
+    files = {
+        (path.parent if path.parent.name == "a" else path).relative_to(folder).as_posix(): path.read_bytes()
         for path in folder.rglob("*.*")
         if path.suffix != ".tmp"
     }
+    lines = files.pop("records.jsonl", b"").splitlines(keepends=True)
+    records = {
+        f"record {key}": line for line in lines for key, _ in writers.datums() if record_from_bytes(key, line)
+    }
+    return {**files, **records}
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +116,7 @@ def test_a_writer_killed_at_any_time_leaves_whole_data(tmp_path, undisturbed):
     """Wherever it happened to be, again and again, until one is let finish."""
     for delay in (0.0, 0.002, 0.005, 0.01, 0.02):
         process = run(tmp_path, "datums", wait=False)
-        while process.poll() is None and not any((tmp_path / "records").glob("*/*.json")):
+        while process.poll() is None and not (tmp_path / "records.jsonl").exists():
             time.sleep(0.001)
         time.sleep(delay)
         process.kill()
@@ -120,6 +128,24 @@ def test_a_writer_killed_at_any_time_leaves_whole_data(tmp_path, undisturbed):
     run(tmp_path, "datums")
     finished = whole_files(tmp_path)
     assert {**finished, "references/a": b""} == {**undisturbed, "references/a": b""}
+
+
+@pytest.mark.parametrize(
+    "point",
+    ["open before 1", "open after 2", "write before 1", "write halfway 7", "write after 8", "fsync before 1",
+     "close before 1", "rename before 1", "rename after 1"],
+)  # fmt: skip
+def test_a_collector_killed_while_it_writes_the_records_anew(point, tmp_path, undisturbed):
+    """All records are there, or all but those that were to go; and the next collector finishes."""
+    run(tmp_path, "datums")
+    run(tmp_path, "delete", point)
+    left = whole_files(tmp_path)
+    gone = {f"record {key}" for key, _ in list(writers.datums())[::2]}
+    assert undisturbed.keys() - left.keys() in (set(), gone)
+    run(tmp_path, "delete")
+    assert undisturbed.keys() - whole_files(tmp_path).keys() == gone
+    run(tmp_path, "datums")
+    assert whole_files(tmp_path).keys() == undisturbed.keys()
 
 
 @pytest.mark.parametrize("workers", [2, 8])

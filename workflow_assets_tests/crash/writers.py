@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from workflow_assets.store import files
+from workflow_assets.store import files, folders, logs
 from workflow_assets.store.files import FileStore
 
 LARGE = np.arange(2000.0)
@@ -27,6 +27,11 @@ def write_datums(store: FileStore) -> None:
         if store.find(key) is None:
             store.put(key, value, metrics={"key": key}, provenance={"step": "a"})
     store.refer(("a",), {key: key for key, _ in datums()})
+
+
+def delete_datums(store: FileStore) -> None:
+    """Delete every other datum, as a collector of garbage does."""
+    store._log.delete({key for key, _ in list(datums())[::2]})
 
 
 def write_references(store: FileStore) -> None:
@@ -81,16 +86,20 @@ class Mortal:
 def main() -> None:
     """Write to a folder; die if told to."""
     folder, work, point = sys.argv[1:]
-    store = FileStore(folder, fsync="fsync" in point)
+    store = FileStore(folder, fsync="sync" in point)
     if work == "same":
         write_same(store, point)
         return
     if point:
-        vars(files)["os"] = Mortal(point)
+        mortal = Mortal(point)
+        for module in (files, folders, logs):
+            vars(module)["os"] = mortal
     if work == "datums":
         write_datums(store)
+    elif work == "delete":
+        delete_datums(store)
     else:
-        files._LONGEST_JOURNAL = 4
+        vars(files)["LONGEST_JOURNAL"] = 4
         write_references(store)
 
 

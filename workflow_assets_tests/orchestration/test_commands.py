@@ -77,6 +77,57 @@ assert "dagster" not in sys.modules or sys.argv[3] == "with dagster"
 """
 
 
+AROUND = """
+import dagster as dg
+from workflow_assets import Experiment, asset_source, step, to_dagster
+
+@dg.asset(io_manager_key="datums")
+def readings():
+    return [1.0, 2.0]
+
+@step
+def total(readings: list[float], k: float = 1.0) -> float:
+    return k * sum(readings)
+
+study = Experiment("study", [total], {"double": {"total.k": 2.0}}, 2, sources=[asset_source(readings)])
+
+@dg.asset(
+    ins={"totals": dg.AssetIn(["study", "total"])}, deps=[["study", "results"]], io_manager_key="datums"
+)
+def greatest(totals):
+    return {name: max(totals.only(treatment=name).values()) for name in ("baseline", "double")}
+
+defs = dg.Definitions.merge(to_dagster(study), dg.Definitions(assets=[readings, greatest]))
+"""
+
+NOTEBOOK = """
+from around import defs
+print(defs.load_asset_value("greatest"), defs.load_asset_value("readings"))
+print(defs.load_asset_value(["study", "total"], partition_key="0001|double"))
+print(defs.load_asset_value(["study", "total"]).at(treatment="double", replicate=1))
+print(defs.load_asset_value(["study", "results"])["total"].tolist())
+"""
+
+
+def test_assets_around_an_experiment_are_made_by_a_command_and_loaded_in_a_plain_script(folder: Path) -> None:
+    (folder / "around.py").write_text(AROUND)
+    select = "readings,study/results,greatest"
+    made = command(
+        *["dagster", "asset", "materialize", "-f", "around.py", "--select", select],
+        folder=folder,
+        home=folder / "home",
+    )
+    assert made.returncode == 0, made.stderr[-3000:]
+    shown = command("python", "-W", "error", "-c", NOTEBOOK, folder=folder, home=folder / "home")
+    assert shown.returncode == 0, shown.stderr[-3000:]
+    assert shown.stdout.splitlines() == [
+        "{'baseline': 3.0, 'double': 6.0} [1.0, 2.0]",
+        "6.0",
+        "6.0",
+        "[3.0, 3.0, 6.0, 6.0]",
+    ]
+
+
 def test_another_process_with_another_hash_seed_computes_nothing_and_gives_the_same_table(
     study: Study, folder: Path
 ) -> None:

@@ -68,10 +68,13 @@ def test_downstream_asset_of_the_same_grid_reads_its_own_partition(bench: Bench)
 
 
 def test_loading_what_was_never_materialised_says_what_to_do(bench: Bench) -> None:
-    with pytest.raises(UnknownNameError, match="'study/total' is not in this store: materialise it first"):
-        bench.defs.load_asset_value(
-            dg.AssetKey(["study", "total"]), partition_key=ONE, instance=bench.instance
-        )
+    for partition in (ONE, None):
+        with pytest.raises(
+            UnknownNameError, match="'study/total' is not in this store: materialise it first"
+        ):
+            bench.defs.load_asset_value(
+                dg.AssetKey(["study", "total"]), partition_key=partition, instance=bench.instance
+            )
 
 
 # The policy is how the test asks for several partitions at once; Dagster calls that parameter of @asset a beta.

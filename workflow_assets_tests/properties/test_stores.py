@@ -12,13 +12,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
 from workflow_assets.errors import CorruptDatumError, StoreError, UnknownNameError
-from workflow_assets.store import files
+from workflow_assets.store import files, folders, logs
 from workflow_assets.store.base import MemoryStore, Store
 from workflow_assets.store.codecs import encode
 from workflow_assets.store.files import FileStore
+from workflow_assets.store.records import LONGEST_JOURNAL
 from workflow_assets_tests.conformance.sameness import assert_same
 
-KEYS = st.sampled_from(["a1", "a2", "ab", "b1"])
+KEYS_ = ["a1", "a2", "ab", "b1"]
+KEYS = st.sampled_from(KEYS_)
 ASSETS = st.sampled_from([("x",), ("x", "y"), ("..",)])
 PARTITIONS = st.sampled_from(["", "0000|baseline", "0001|größe"])
 VALUES = st.one_of(
@@ -121,10 +123,10 @@ class FileStoreAgainstDict(StoreAgainstDict):
         super().__init__()
         self.deaths = 0
         self.folder = Path(tempfile.mkdtemp(prefix="store-"))
-        self.journal, files._LONGEST_JOURNAL = files._LONGEST_JOURNAL, 3
+        self.journal, vars(files)["LONGEST_JOURNAL"] = LONGEST_JOURNAL, 3
 
     def teardown(self) -> None:
-        files._LONGEST_JOURNAL = self.journal
+        vars(files)["LONGEST_JOURNAL"] = self.journal
         shutil.rmtree(self.folder)
 
     def open(self) -> Store:
@@ -156,48 +158,82 @@ class FileStoreAgainstDict(StoreAgainstDict):
         assert held in ({**before, **keys}, before)
         self.held[asset] = held
 
-    @rule(
-        key=KEYS,
-        part=st.sampled_from(["records", "objects"]),
-        how=st.sampled_from(["flip", "cut", "empty", "gone"]),
-    )
-    def damage(self, key, part, how):
+    @rule(keys=st.sets(KEYS), steps=st.integers(0, 12))
+    def die_while_deleting(self, keys, steps):
+        """All of them are gone, or none; the others stay."""
+        with death_after(steps), suppress(Crash):
+            FileStore(self.folder)._log.delete(keys)
+        left = set(FileStore(self.folder).keys())
+        assert self.values.keys() - left in (set(), self.values.keys() & keys)
+        for key in self.values.keys() - left:
+            del self.values[key], self.metrics[key]
+            self.lossy = True
+
+    @rule(key=KEYS, how=st.sampled_from(["flip", "cut", "empty", "gone"]))
+    def damage_an_object(self, key, how):
         """What is damaged is never returned as a value; nothing is found, or it says that it is damaged."""
-        for path in sorted(self.folder.joinpath(part, key[:2]).glob(f"{key}.*")):
-            data = path.read_bytes()
+        for path in sorted(self.folder.joinpath("objects", key[:2]).glob(f"{key}.*")):
+            data = path.read_bytes() or b"?"
             path.unlink()
             if how != "gone":
                 half = len(data) // 2
-                changed = bytes((byte + 1) % 256 for byte in data[half : half + 1])
-                path.write_bytes(
-                    {"flip": data[:half] + changed + data[half + 1 :], "cut": data[:half], "empty": b""}[how]
-                )
+                flipped = bytes([*data[:half], data[half] ^ 1, *data[half + 1 :]])
+                path.write_bytes({"flip": flipped, "cut": data[:half], "empty": b""}[how])
             self.lossy = True
         self.stores = [self.open(), self.open()]
+        self.heal(key)
+
+    @rule(place=st.integers(0, 1000), how=st.sampled_from(["flip", "cut", "gone"]))
+    def damage_the_records(self, place, how):
+        """A line that is damaged, torn at the end or gone is no record; the others are what they were."""
+        path = self.folder / "records.jsonl"
+        if not path.exists():
+            return
+        data = path.read_bytes()
+        path.unlink()
+        place = min(place, len(data))
+        flipped = bytes(byte ^ 1 for byte in data[place : place + 1])
+        if how != "gone":
+            path.write_bytes(data[:place] + {"flip": flipped + data[place + 1 :], "cut": b""}[how])
+        self.lossy = True
+        self.stores = [self.open(), self.open()]
+        for key in KEYS_:
+            self.heal(key)
+
+    def heal(self, key):
+        """Do as a run does: what cannot be loaded is computed again."""
         try:
             loaded = self.stores[0].load(key)
-        except (StoreError, UnknownNameError):  # computing it again heals it
+        except (StoreError, UnknownNameError):
             encoded = encode(0, pickles=True)
             self.stores[0].put_encoded(key, encoded, metrics={}, provenance={}, replace=True)
             self.values[key], self.metrics[key] = 0, {}
         else:
-            assert_same(loaded, self.values[key])
+            record = self.stores[0].find(key)
+            assert record is not None
+            assert key in self.values
+            if record.metrics == self.metrics[key]:
+                assert_same(loaded, self.values[key])
+            else:  # an earlier one, which had been replaced
+                self.values[key], self.metrics[key] = loaded, dict(record.metrics)
 
 
 class death_after:
     """Let the process die, as far as the store can tell, at a call to the system: before it, or half-way through."""
 
-    CALLS = ("open", "write", "close", "rename", "link", "unlink", "fsync")
+    CALLS = ("open", "write", "ftruncate", "rename", "unlink", "fsync")
 
     def __init__(self, steps: int) -> None:
         self.steps = steps
 
     def __enter__(self) -> None:
         self.os = os
-        vars(files)["os"] = self
+        for module in (files, folders, logs):
+            vars(module)["os"] = self
 
     def __exit__(self, *exception: object) -> None:
-        vars(files)["os"] = self.os
+        for module in (files, folders, logs):
+            vars(module)["os"] = self.os
 
     def __getattr__(self, name: str):
         function = getattr(self.os, name)

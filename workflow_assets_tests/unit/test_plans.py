@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from workflow_assets import Experiment, MemoryStore, Treatment, source, step
-from workflow_assets.plans import Plan, PlanSummary, pickled_library
+from workflow_assets.plans import Plan, pickled_library
 
 
 @source(version="1")
@@ -29,7 +29,7 @@ def mean(noisy: list[float]) -> float:
 
 
 def keys(experiment: Experiment, treatment: str = "baseline", replicate: int = 0) -> dict[str, str]:
-    plan = experiment.plan(MemoryStore())
+    plan = Plan(experiment, MemoryStore())
     one = list(experiment.replicates)[replicate]
     found = plan.keys(one, plan.seed(one))
     return {slot: found[planned] for slot, planned in plan.by_treatment[treatment].items()}
@@ -112,15 +112,6 @@ def test_declared_result_with_a_format_of_its_own_carries_no_version() -> None:
     ):
         assert pickled_library(kind) == ""
     assert pickled_library(Requirement).startswith("packaging==")
-
-
-def test_summary_counts_what_is_stored_shared_and_to_compute() -> None:
-    store, experiment = MemoryStore(), study()
-    # 18 of cells × steps: 1 prepared, 2 × 3 noisy and 2 × 3 mean are different.
-    assert experiment.plan(store).summary(store) == PlanSummary(6, 18, 5, 0, 13)
-    experiment.run(store, replicates=["0000"])
-    assert experiment.plan(store).summary(store) == PlanSummary(6, 18, 5, 5, 8)
-    assert str(experiment.plan(store).summary(store)) == "6 cells × 3 steps: 5 stored, 5 shared, 8 to compute"
 
 
 def test_planning_executes_nothing_of_a_source_with_a_version() -> None:

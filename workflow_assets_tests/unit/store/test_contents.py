@@ -8,7 +8,7 @@ import tracemalloc
 import pandas as pd
 import pytest
 
-from workflow_assets import Experiment, File, step
+from workflow_assets import Experiment, File, source, step
 from workflow_assets.errors import CodecError
 from workflow_assets.store.base import MemoryStore
 from workflow_assets.store.codecs import decode, encode, independent_copy
@@ -184,3 +184,31 @@ def test_steps_hand_files_on(tmp_path, monkeypatch):
     assert list(experiment.run(store).table["score"]) == [0.0, 1.0, 2.0]
     (tmp_path / "table-1.csv").write_text("n\n7\n")
     assert list(experiment.run(store, force=["score"]).table["score"]) == [0.0, 1.0, 2.0]
+
+
+@source
+def archive() -> File:
+    return File("archive.bin")
+
+
+@step
+def sized(archive: File) -> int:
+    return archive.size
+
+
+def test_the_content_of_a_source_is_digested_piece_by_piece(tmp_path, monkeypatch):
+    """Also of one that is larger than memory; another content is another key."""
+    monkeypatch.chdir(tmp_path)
+    store = FileStore(tmp_path / "store")
+    written(tmp_path, "archive.bin", bytes(40 << 20))
+    experiment = Experiment("archives", [sized], sources=[archive])
+    tracemalloc.start()
+    try:
+        table = experiment.run(store).table
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert list(table["sized"]) == [40 << 20]
+    assert peak < 20 << 20
+    written(tmp_path, "archive.bin", b"short")
+    assert list(experiment.run(store).table["sized"]) == [5]

@@ -1,6 +1,7 @@
 """The store in a local folder: its files, its errors, and what it does not follow."""
 
 import errno
+import fcntl
 import json
 import mmap
 import os
@@ -15,8 +16,9 @@ import pandas as pd
 import pytest
 
 from workflow_assets.errors import CorruptDatumError, StoreError
-from workflow_assets.store import files
+from workflow_assets.store import files, folders
 from workflow_assets.store.files import FileStore
+from workflow_assets.store.folders import Folder
 from workflow_assets_tests.conformance.sameness import assert_same
 from workflow_assets_tests.crash.disks import read_only, small_disk
 
@@ -42,7 +44,7 @@ def test_a_store_is_made_when_it_is_first_written_to(store):
     assert store.references(("a",)) == {}
     assert not store.folder.exists()
     store.put("a1", 1.0)
-    assert files_of(store.folder) == {"records/a1/a1.json"}
+    assert files_of(store.folder) == {"records.jsonl"}
 
 
 def test_values_lie_in_files_that_other_tools_read(store):
@@ -65,8 +67,9 @@ def test_values_lie_in_files_that_other_tools_read(store):
     with tarfile.open(composite) as archive:
         assert archive.getnames() == ["manifest.json", "x.npy"]
     assert json.loads(text.read_text()) == values["d4"]
-    lines = (store.folder / "records/e5/e5.json").read_text().splitlines()
-    assert json.loads(lines[0])["value"] == {"n": 1}
+    records = [json.loads(line) for line in (store.folder / "records.jsonl").read_text().splitlines()]
+    assert [record["key"] for record in records] == list(values)
+    assert records[-1]["value"] == {"n": 1}
 
 
 def test_nothing_else_is_left_in_the_folder(store):
@@ -143,13 +146,13 @@ def test_a_mapped_array_outlives_its_file(store):
 
 def test_so_many_arrays_may_be_held_as_fit_in_memory(store, monkeypatch):
     """Past some hundred, they are read: each that is mapped holds a file open."""
-    monkeypatch.setattr(files, "_MOST_MAPPED", 3)
+    monkeypatch.setattr(folders, "_MOST_MAPPED", 3)
     record = store.put("a1", MEGABYTES)
     held = [store.load(record) for _ in range(5)]
-    assert len(store._mapped) == 3
+    assert len(store._files._mapped) == 3
     assert sum(array.sum() for array in held) == 0
     del held
-    assert len(store._mapped) == 0
+    assert len(store._files._mapped) == 0
 
 
 def test_a_datum_without_its_object_is_not_there(store):
@@ -229,22 +232,19 @@ def test_an_object_that_is_a_link_out_of_the_store_is_refused(store, outside):
     assert contents(folder) == before
 
 
-def test_a_record_that_is_a_link_out_of_the_store_is_no_record(store, outside):
-    """Putting the datum replaces the link, not what it leads to."""
+def test_records_that_are_a_link_out_of_the_store_are_refused(store, outside):
+    """Nothing is read through it, and nothing written."""
     folder, _ = outside
     before = contents(folder)
-    path = store.folder / "records" / "a1" / "a1.json"
-    path.parent.mkdir(parents=True)
-    path.symlink_to(folder / "records" / "a1" / "a1.json")
-    assert store.find("a1") is None
-    store.put("a1", 2.0)
-    assert FileStore(store.folder).load("a1") == 2.0
+    store.folder.mkdir()
+    (store.folder / "records.jsonl").symlink_to(folder / "records.jsonl")
+    for use in (lambda: store.find("a1"), lambda: store.put("a1", 2.0), store.check_writable):
+        with pytest.raises(StoreError, match="is a link that leads out of the store"):
+            use()
     assert contents(folder) == before
 
 
-@pytest.mark.parametrize(
-    "part", ["records", "records/a1", "objects", "objects/a1", "references", "references/a"]
-)
+@pytest.mark.parametrize("part", ["objects", "objects/a1", "references", "references/a"])
 def test_a_folder_that_is_a_link_out_of_the_store_is_refused(store, outside, part):
     """Nothing is read through it, and nothing written."""
     folder, record = outside
@@ -253,7 +253,6 @@ def test_a_folder_that_is_a_link_out_of_the_store_is_refused(store, outside, par
     store.folder.joinpath(part).parent.mkdir(parents=True)
     store.folder.joinpath(part).symlink_to(folder / part)
     uses = {
-        "records": [lambda: store.put("a1", 1.0)],
         "objects": [lambda: store.load(record), lambda: store.put("a1", LARGE)],
         "references": [lambda: store.references(("a",)), lambda: store.refer(("a",), {"": "a2"})],
     }[part.partition("/")[0]]
@@ -286,20 +285,24 @@ def test_what_is_no_file_is_no_datum(store):
     """Neither a folder nor a pipe, which would be waited on for ever, nor a link to itself."""
     store.put("a0", 1.0)
     record = store.put("a1", LARGE)
-    places = [store.folder / "records" / "a2", store.folder / "objects" / "a1"]
-    places[0].mkdir()
+    target = store.folder / "objects" / "a1" / record.location
     for make in (os.mkdir, os.mkfifo, lambda path: path.symlink_to(path)):
-        path = places[0] / "a2.json"
-        make(path)
-        assert store.find("a2") is None
-        target = places[1] / record.location
         target.unlink()
         make(target)
         with pytest.raises(CorruptDatumError):
             FileStore(store.folder).load(record)
-        for made in (path, target):
-            made.rmdir() if made.is_dir() and not made.is_symlink() else made.unlink()
+        target.rmdir() if target.is_dir() and not target.is_symlink() else target.unlink()
         store._write_object(record.location, [b"x"])
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo], ids=["a folder", "a pipe"])
+def test_records_that_are_no_file_are_complained_about(store, make):
+    """They are not taken for an empty store, and nothing waits for them."""
+    store.folder.mkdir()
+    make(store.folder / "records.jsonl")
+    for use in (lambda: store.find("a1"), lambda: store.put("a1", 2.0), store.check_writable):
+        with pytest.raises(StoreError, match="move it away, or give the store another folder"):
+            use()
 
 
 def test_files_of_others_are_left_alone(store):
@@ -348,7 +351,7 @@ def test_a_file_that_is_merged_while_it_is_read_is_read_again(store, monkeypatch
     """The reader begins anew, and misses nothing."""
     for number in range(5):
         store.refer(("a",), {f"p{number}": "k"})
-    read = FileStore._read
+    read = Folder.read
     merged: list[bool] = []
 
     def merge_meanwhile(self, folder, name, *, mapped):
@@ -357,7 +360,7 @@ def test_a_file_that_is_merged_while_it_is_read_is_read_again(store, monkeypatch
             store._merge(folder)
         return read(self, folder, name, mapped=mapped)
 
-    monkeypatch.setattr(FileStore, "_read", merge_meanwhile)
+    monkeypatch.setattr(Folder, "read", merge_meanwhile)
     assert len(FileStore(store.folder).references(("a",))) == 5
     assert len(journal(store, "a")) == 1
 
@@ -365,39 +368,42 @@ def test_a_file_that_is_merged_while_it_is_read_is_read_again(store, monkeypatch
 # -- writing -------------------------------------------------------------------------------------------------
 
 
-def test_a_file_system_without_hard_links_will_do(store, monkeypatch):
-    """Files then get their names by being renamed; who comes second is still given what stands."""
+def test_a_file_system_without_locks_is_complained_about(store, monkeypatch):
+    """Before anything is computed: two writers could not know of each other."""
 
-    def no_links(source, target):
-        raise PermissionError(1, "Operation not permitted")
+    def no_locks(descriptor, operation):
+        raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(os, "link", no_links)
-    first = store.put("a1", LARGE)
-    assert_same(store.put("a1", LARGE + 1), first)
-    assert_same(FileStore(store.folder).load("a1"), LARGE)
-    assert not [name for name in files_of(store.folder) if name.endswith(".tmp")]
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with pytest.raises(StoreError, match=r"No locks available\. Its file system cannot lock files"):
+        store.check_writable()
 
 
 def test_two_processes_never_use_one_temporary_name(store):
     """Not even those of two machines whose process numbers are the same."""
-    names = {FileStore(store.folder)._unique() for _ in range(1000)}
+    names = {FileStore(store.folder)._files.unique() for _ in range(1000)}
     assert len(names) == 1000
 
 
 def test_waiting_for_the_disk_is_for_those_who_ask(tmp_path, monkeypatch):
     """With `fsync`, each file and its folder, and the folders of a new folder; without, none."""
     synced = []
-    monkeypatch.setattr(
-        os, "fsync", lambda descriptor: synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
-    )
+    for call in ("fsync", "fdatasync"):
+        monkeypatch.setattr(
+            os, call, lambda descriptor: synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        )
     FileStore(tmp_path / "one").put("a1", LARGE)
     assert synced == []
     store = FileStore(tmp_path / "two", fsync=True)
     store.put("a1", 1.0)
     folder = str(tmp_path / "two")
-    assert synced[:3] == [f"{folder}/records", folder, str(tmp_path)]
-    assert synced[3].startswith(f"{folder}/records/a1/.")
-    assert synced[4:] == [f"{folder}/records/a1"]
+    assert synced == [str(tmp_path), folder, f"{folder}/records.jsonl"]
+    del synced[:]
+    store.put("a2", LARGE)
+    made, objects, above, file, again, records = synced
+    assert [made, objects, above] == [f"{folder}/objects", folder, str(tmp_path)]
+    assert file.startswith(f"{folder}/objects/a2/.")
+    assert [again, records] == [f"{folder}/objects/a2", f"{folder}/records.jsonl"]
 
 
 @pytest.mark.parametrize(
@@ -476,7 +482,8 @@ def test_a_store_that_is_read_only_can_be_read(store):
 def test_a_store_that_may_not_be_read_is_complained_about(store):
     """It is not taken for an empty one."""
     store.put("a1", 1.0)
-    (store.folder / "records" / "a1" / "a1.json").chmod(0)
+    (store.folder / "records.jsonl").chmod(0)
+    store = FileStore(store.folder)
     user = os.geteuid()
     os.seteuid(user or 65534)  # root reads anything
     try:
@@ -494,7 +501,8 @@ def test_an_error_of_the_disk_is_not_an_empty_store(store, monkeypatch):
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(os, "open", broken)
-    for use in (lambda: store.find("a1"), lambda: store.load(record), lambda: store.put("a2", 1.0)):
+    opened = FileStore(store.folder)
+    for use in (lambda: opened.find("a1"), lambda: store.load(record), lambda: opened.put("a2", 1.0)):
         with pytest.raises(
             StoreError, match=rf"the store folder {store.folder} cannot .*: Input/output error"
         ):
@@ -524,17 +532,26 @@ def test_a_full_disk_is_complained_about_and_nothing_is_torn(tmp_path):
         ):
             store.put("a2", MEGABYTES)
         fill(ballast)
+        kept = []
+
+        def put_many():
+            for number in range(100):  # what is left of the last page takes some
+                store.put(f"b{number}", 1.0)
+                kept.append(f"b{number}")
+
         for use in (
             store.check_writable,
-            lambda: store.put("a3", 1.0),
+            put_many,
             lambda: store.refer(("a",), {"": "a1"}),
         ):
             with pytest.raises(
                 StoreError, match=rf"the store folder {store.folder} cannot .*: No space left on device"
             ):
                 use()
-        assert store.find("a2") is None
-        assert store.find("a3") is None
+        for opened in (store, FileStore(store.folder)):
+            assert sorted(opened.keys()) == sorted(["a1", *kept])
+            assert all(opened.find(key) for key in ["a1", *kept])
+        assert (store.folder / "records.jsonl").read_bytes().endswith(b"}\n")
         assert store.references(("a",)) == {}
         assert_same(FileStore(store.folder).load("a1"), LARGE)
         assert not [name for name in files_of(store.folder) if name.endswith(".tmp")]

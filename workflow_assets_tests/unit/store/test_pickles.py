@@ -2,6 +2,7 @@
 
 import sys
 import types
+from importlib import metadata
 
 import pytest
 
@@ -54,7 +55,8 @@ def test_a_pickle_is_current_as_long_as_its_library_is(library, now, current):
 
 def test_the_version_of_a_library_that_is_not_loaded_is_known(monkeypatch):
     """Without loading it: planning must not import what it plans."""
-    monkeypatch.setattr(pickles, "_installed", lambda: {"absent": ("2.0",), "unclear": ("1.0", "2.0")})
+    versions = {"absent": ("2.0",), "unclear": ("1.0", "2.0")}
+    monkeypatch.setattr(pickles, "_installed", lambda library: versions.get(library, ()))
     record = Record("a1", "pickle", "", 0, provenance={"libraries": {"absent": "1.0"}})
     assert not record.current
     assert installed_version("absent") == "2.0"
@@ -66,7 +68,15 @@ def test_the_version_of_a_library_that_is_not_loaded_is_known(monkeypatch):
 def test_versions_are_asked_of_what_is_installed():
     """By the name under which a library is imported, not installed."""
     pickles._installed.cache_clear()
-    assert "sklearn" in pickles._installed()
+    for library, package in {
+        "sklearn": "scikit-learn",
+        "yaml": "PyYAML",
+        "numpy": "numpy",
+        "dateutil": "python-dateutil",
+    }.items():
+        assert pickles._installed(library) == (metadata.version(package),)
+    for library in ("no_such_library", "no.such", "json"):
+        assert pickles._installed(library) == ()
 
 
 def test_a_record_without_pickles_is_current():

@@ -11,8 +11,11 @@ from workflow_assets.store.records import (
     checked,
     journal_from_bytes,
     journal_to_bytes,
+    latest,
     record_from_bytes,
     record_to_bytes,
+    trimmed,
+    versions,
 )
 from workflow_assets_tests.conformance.sameness import assert_same
 
@@ -117,25 +120,44 @@ def read(data):
 def test_a_journal_comes_back_as_it_was():
     """Whatever the partitions are called."""
     held = {
-        "": (1, "a1"),
-        "0000|baseline": (2, "a2"),
-        "größe\n": (1, "a3"),
-        '"],[': (9, "a4"),
-        "\ud800": (1, "a5"),
+        "": [(1, "a1")],
+        "0000|baseline": [(2, "a2"), (3, ""), (4, "a1")],
+        "größe\n": [(1, "a3")],
+        '"],[': [(9, "a4")],
+        "\ud800": [(1, "a5")],
     }
     assert read(journal_to_bytes(held)) == held
 
 
 def test_the_highest_number_wins_whichever_is_read_last():
     """Of one number, all readers choose the same."""
-    lines = [journal_to_bytes({"p": noted}) for noted in ((2, "new"), (1, "old"), (2, "another"))]
+    lines = [journal_to_bytes({"p": [noted]}) for noted in ((2, "new"), (1, "old"), (2, "another"))]
     for order in ([0, 1, 2], [2, 1, 0], [1, 2, 0]):
-        assert read(b"".join(lines[place] for place in order)) == {"p": (2, "new")}
+        held = read(b"".join(lines[place] for place in order))
+        assert latest(held) == {"p": "new"}
+        assert versions(held["p"]) == ["old", "another", "new"]
+
+
+def test_the_last_versions_are_kept_and_what_is_held_now():
+    """Each key counts once, at its latest; a partition that holds nothing holds nothing afterwards."""
+    held: Held = {
+        "p": [(1, "a"), (2, "b"), (3, "a"), (4, "c")],
+        "none": [(1, "a"), (2, "")],
+        "back": [(1, "a"), (2, "b"), (3, "a")],
+    }
+    for count, expected in (
+        (1, {"p": ["c"], "none": ["a"], "back": ["a"]}),
+        (2, {"p": ["a", "c"], "none": ["a"], "back": ["b", "a"]}),
+    ):
+        kept = trimmed(held, count)
+        assert {partition: versions(notes) for partition, notes in kept.items()} == expected
+        assert latest(kept) == latest(held) == {"p": "c", "back": "a"}
+        assert latest(read(journal_to_bytes(held) + journal_to_bytes(kept))) == latest(held)
 
 
 def test_a_torn_line_of_a_journal_is_left_out():
     """Those before it are kept, wherever it is torn."""
-    held = {f"p{number}": (number, f"k{number}") for number in range(4)}
+    held = {f"p{number}": [(number, f"k{number}")] for number in range(4)}
     data = journal_to_bytes(held)
     for end in range(len(data)):
         whole = data[:end].count(b"\n") + (data[end : end + 1] == b"\n")
@@ -145,7 +167,7 @@ def test_a_torn_line_of_a_journal_is_left_out():
 
 def test_a_flipped_byte_of_a_journal_costs_what_it_damages():
     """And never gives a partition another datum; where two lines run together, it costs both."""
-    held = {f"p{number}": (number, f"k{number}") for number in range(3)}
+    held = {f"p{number}": [(number, f"k{number}")] for number in range(3)}
     data = journal_to_bytes(held)
     for place in range(len(data)):
         for flip in (0x01, 0x04, 0x80, 0xFF):
