@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from workflow_assets.sources import Source, asset_source, source
     from workflow_assets.steps import Registry, Step, step
     from workflow_assets.store.base import MemoryStore, Store
+    from workflow_assets.store.contents import File
     from workflow_assets.store.files import FileStore
     from workflow_assets.store.pictures import Picture
     from workflow_assets.store.registry import register_codec
     from workflow_assets.store.s3 import S3Store
+    from workflow_assets.store.sequences import Items
     from workflow_assets.treatments import Treatment
     from workflow_assets.verdicts import Verdict
     from workflow_assets.workflows import Workflow
@@ -55,6 +57,8 @@ _HOMES = {
     "Store": "store.base",
     "MemoryStore": "store.base",
     "FileStore": "store.files",
+    "File": "store.contents",
+    "Items": "store.sequences",
     "Picture": "store.pictures",
     "register_codec": "store.registry",
     "S3Store": "store.s3",
@@ -71,8 +75,10 @@ __all__ = [
     "Array",
     "Columns",
     "Experiment",
+    "File",
     "FileStore",
     "Hypothesis",
+    "Items",
     "MemoryStore",
     "Metrics",
     "Picture",

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from workflow_assets.errors import CodecError
+from workflow_assets.store.footers import check, filled
 from workflow_assets.store.formats import Buffer
 from workflow_assets.store.labels import (
     InexactError,
@@ -59,7 +61,7 @@ class FrameCodec:
             pq.write_table(table, sink, use_dictionary=categorical or False, write_statistics=False)
         except (InexactError, pa.ArrowException, ValueError, TypeError, OverflowError):
             return None
-        return (memoryview(sink.getvalue()),)
+        return filled(memoryview(sink.getvalue()), table.num_rows * table.num_columns)
 
     def decode(self, data: Buffer) -> Any:
         """Give a frame or series of its own memory."""
@@ -68,7 +70,9 @@ class FrameCodec:
         import pyarrow.parquet as pq
 
         threads = len(data) > _THREADED
-        table = pq.ParquetFile(pa.BufferReader(pa.py_buffer(data))).read(use_threads=threads)
+        file = pq.ParquetFile(pa.BufferReader(pa.py_buffer(data)))
+        check(file.metadata, len(data))
+        table = file.read(use_threads=threads)
         with pd.option_context("future.infer_string", False):
             frame = table.to_pandas(use_threads=threads)
             text = (table.schema.metadata or {}).get(_NOTES)
@@ -311,6 +315,8 @@ def _column(column: Any, note: list[Any]) -> Any:
         unit, zone = rest
         return in_zone(pd.DatetimeIndex(values).as_unit(unit), read_frame_zone(zone)).array
     if kind == "unit":
+        if rest[0] not in {"M8[s]", "m8[s]"}:
+            raise CodecError(f"the stored column claims to be of {rest[0]}")
         return values.to_numpy().astype(rest[0])
     array = values.to_numpy(dtype=object, copy=True)
     array[pd.isna(array)] = np.nan
