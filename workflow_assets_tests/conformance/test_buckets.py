@@ -15,12 +15,12 @@ class TestS3Store(StoreLaws):
     def place(self, server: Server) -> None:
         """Begin with an empty place, and one client for all who open it: each takes a tenth of a second to make."""
         self.first = S3Store(unique_place(), endpoint_url=server.url, options=OPTIONS)
-        self.client = self.first._connected()
+        self.client = self.first._bucket.connected()
 
     def open(self, *, pickles: bool = True) -> Store:
-        place = f"s3://{self.first.bucket}/{self.first.prefix}"
-        store = S3Store(place, endpoint_url=self.first.endpoint_url, options=OPTIONS, pickles=pickles)
-        store._client = self.first._client
+        place = f"s3://{self.first._bucket.name}/{self.first._bucket.prefix}"
+        store = S3Store(place, endpoint_url=self.first._bucket.endpoint_url, options=OPTIONS, pickles=pickles)
+        store._bucket._client = self.first._bucket._client
         return store
 
     def get_object(self, name: str) -> bytes:
@@ -36,10 +36,10 @@ class TestS3Store(StoreLaws):
         self._set(f"records/{key[:2]}/{key}.json", data)
 
     def _get(self, name: str) -> bytes:
-        return self.client.get_object(Bucket=self.first.bucket, Key=self.first.prefix + name)["Body"].read()
+        return self.client.get_object(Bucket=self.first._bucket.name, Key=self.first._bucket.prefix + name)["Body"].read()
 
     def _set(self, name: str, data: bytes | None) -> None:
-        where = {"Bucket": self.first.bucket, "Key": self.first.prefix + name}
+        where = {"Bucket": self.first._bucket.name, "Key": self.first._bucket.prefix + name}
         if data is None:
             self.client.delete_object(**where)
         else:
