@@ -114,7 +114,7 @@ class Bucket:
         """Give the objects whose names begin with a start; with a delimiter, those that have none after it."""
         more: dict[str, Any] = {}
         while True:
-            page = self._call("list_objects_v2", start, Delimiter=delimiter, **more)
+            page = self._call("list_objects_v2", start, finish=_page, Delimiter=delimiter, **more)
             for name, size, tag in page["Entries"]:
                 yield Entry(name[len(self.prefix) :], size, tag)
             if not page.get("IsTruncated"):
@@ -301,6 +301,8 @@ def _read_page(response_dict: dict[str, Any], customized_response_dict: dict[str
         page = ElementTree.fromstring(response_dict["body"])  # noqa: S314 - as botocore does, with the same parser
     except ElementTree.ParseError:
         return  # it says so
+    if not page.tag.endswith("ListBucketResult"):
+        return
     space = page.tag.removesuffix("ListBucketResult")
     quoted = page.findtext(f"{space}EncodingType") == "url"
     entries = []
@@ -311,6 +313,12 @@ def _read_page(response_dict: dict[str, Any], customized_response_dict: dict[str
     page[:] = [other for other in page if other.tag != f"{space}Contents"]
     customized_response_dict["Entries"] = entries
     response_dict["body"] = ElementTree.tostring(page)
+
+
+def _page(answer: Any) -> Any:
+    if "Entries" not in answer:  # a list of nothing would be an answer too
+        raise _TornError
+    return answer
 
 
 def _tag(answer: Mapping[str, Any]) -> str:

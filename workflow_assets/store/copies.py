@@ -64,10 +64,10 @@ class Copies:
         if len(self._pending) >= _MOST_PENDING:
             self.flush(_MOST_PENDING)
 
-    def flush(self, least: int = _WORTHWHILE) -> None:
+    def flush(self, least: int | None = None) -> None:
         """Write what was noted, if that is worth a pack and allowed."""
         with self._lock:
-            if len(self._pending) < least:
+            if len(self._pending) < (_WORTHWHILE if least is None else least):
                 return
             lines, self._pending = self._pending, {}
         with contextlib.suppress(StoreError, MissingError):  # who may only read goes on without
