@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from workflow_assets.errors import CorruptDatumError, UnknownNameError, did_you_mean
@@ -211,6 +211,13 @@ class MemoryStore(Store):
     def keys(self) -> Iterator[str]:
         """Give the keys of all datums, in any order."""
         return iter(list(self._records))
+
+    def delete(self, keys: Collection[str]) -> None:
+        """Delete datums; those that are not stored are passed over."""
+        for key in map(checked, keys):
+            record = self._records.pop(key, None)
+            if record is not None and record.location is not None:
+                self._objects.pop(record.location, None)
 
     def check_writable(self) -> None:
         """Do nothing: memory can always be written."""

@@ -31,12 +31,12 @@ _MOST_PENDING = 2000
 _MOST_PACKS = 64
 """How many packs there may be, full ones aside, before they are merged."""
 
-_LONGEST_LINE = 16 << 10
+_LONGEST_LINE = 8 << 10
 _TEXT = 8 << 20
 """How long the lines of a full pack are, together; so much memory is held, whatever the store holds."""
 
 _PIECE = 1 << 20
-_MOST_TEXT = 64 << 20
+_MOST_TEXT = 32 << 20
 """More than this in a pack is not read: it is none of ours."""
 
 _PACKS_AT_ONCE = 4
@@ -45,6 +45,7 @@ _BYTES_PER_RECORD = 64 << 10
 
 _TAG = re.compile(r"[\w.+/=-]{1,200}", re.ASCII)
 _LINE = re.compile(rb'\["([\w.+/=-]+)",(\{"key":"([\w.-]+)".*\})\]', re.ASCII)
+"""A line, with the tag, the record and its key."""
 
 
 class Copies:
@@ -86,9 +87,8 @@ class Copies:
                 data, _ = self._bucket.get(pack.name)
             except MissingError:
                 return False
-            for line in _lines(data):
-                match = _LINE.fullmatch(line)
-                if match is not None and wanted.get(match[3]) == match[1]:
+            for match in _lines(data):
+                if wanted.get(match[3]) == match[1]:
                     found[match[3].decode()] = match[2] + b"\n"
             return True
 
@@ -113,8 +113,8 @@ class Copies:
                 self._bucket.delete([pack.name])
                 continue
             with contextlib.suppress(MissingError):
-                lines = list(_whole(self._bucket.get(pack.name)[0]))
-                rest = [line for key, line in lines if key not in names]
+                lines = list(_lines(self._bucket.get(pack.name)[0]))
+                rest = [line[0] for line in lines if line[3] not in names]
                 if len(rest) < len(lines):
                     if rest:
                         self._write(rest, full=pack.name.startswith(_FULL))
@@ -144,10 +144,10 @@ class Copies:
             if pack.size > _MOST_TEXT:
                 continue
             with contextlib.suppress(MissingError):  # somebody else merges too
-                for _, line in _whole(self._bucket.get(pack.name)[0]):
-                    if line not in lines:
-                        lines[line] = None
-                        size += len(line)
+                for line in _lines(self._bucket.get(pack.name)[0]):
+                    if line[0] not in lines:
+                        lines[line[0]] = None
+                        size += len(line[0])
                     if size >= _TEXT:
                         written.add(self._write(lines, full=True))
                         lines, size = {}, 0
@@ -156,8 +156,8 @@ class Copies:
         self._bucket.delete(pack.name for pack in packs if pack.name not in written)
 
 
-def _lines(data: bytes | bytearray) -> Iterator[bytes]:
-    """Give the lines of a pack, piece by piece, as far as it is one."""
+def _lines(data: bytes | bytearray) -> Iterator[re.Match[bytes]]:
+    """Give the lines of a pack, piece by piece, as far as it is one: the tag, the record and its key in each."""
     unzip = zlib.decompressobj(31)
     rest = b""
     for _ in range(_MOST_TEXT // _PIECE):
@@ -167,13 +167,9 @@ def _lines(data: bytes | bytearray) -> Iterator[bytes]:
             return
         data = unzip.unconsumed_tail
         *lines, rest = (rest + piece).split(b"\n")
-        yield from lines
+        for line in lines:
+            if (match := _LINE.fullmatch(line)) is None:
+                return
+            yield match
         if len(rest) > 2 * _LONGEST_LINE or not (piece or data):
             return
-
-
-def _whole(data: bytes | bytearray) -> Iterator[tuple[bytes, bytes]]:
-    """Give the lines that may be copies, each with its key."""
-    for line in _lines(data):
-        if (match := _LINE.fullmatch(line)) is not None:
-            yield match[3], line

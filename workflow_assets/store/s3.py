@@ -173,6 +173,8 @@ class S3Store(Store):
         Raises `StoreError` for a key that is no name, and where something cannot be deleted.
         """
         keys = dict.fromkeys(map(checked, keys))
+        if not keys:
+            return
         self._copies.drop(keys)
         self._bucket.delete(map(_record_name, keys))
         starts = [f"objects/{key[:2]}/{key}." for key in keys]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from workflow_assets.errors import StoreError
 from workflow_assets.store.base import MemoryStore, Store
 from workflow_assets.store.files import FileStore
 from workflow_assets.store.records import record_from_bytes, record_to_bytes
@@ -39,6 +40,19 @@ class TestMemoryStore(StoreLaws):
         self.memory._records.pop(key, None)
         if data is not None and (record := record_from_bytes(key, data)) is not None:
             self.memory._records[key] = record
+
+
+def test_what_was_deleted_from_memory_is_gone() -> None:
+    """The rest stays, and what was never there is passed over."""
+    store = MemoryStore()
+    for key, value in (("a1", 1), ("a2", "x" * 10_000), ("a3", "y" * 10_000)):
+        store.put(key, value)
+    store.delete(["a1", "a2", "absent"])
+    assert list(store.keys()) == ["a3"]
+    assert len(store._objects) == 1
+    assert store.load("a3") == "y" * 10_000
+    with pytest.raises(StoreError, match="is no name of a datum"):
+        store.delete(["../x"])
 
 
 class TestFileStore(StoreLaws):
