@@ -46,6 +46,7 @@ _OPTIONS = ("key", "secret", "token", "profile", "region", "anon")
 _MANY = 200
 """For more names than this, folders are listed; for fewer, each is looked up."""
 
+_PAGE = 1000
 _WORTH = 100
 """How many entries of a list cost as much as looking one name up."""
 
@@ -229,7 +230,7 @@ class S3Store(Store):
             entries = self._bucket.entries(start)
             found = {
                 entry.name: entry
-                for entry in itertools.islice(entries, 1000 + _WORTH * len(wanted))
+                for entry in itertools.islice(entries, _PAGE + _WORTH * len(wanted))
                 if entry.name in wanted
             }
             return found, wanted - found.keys() if next(entries, None) is not None else set()
