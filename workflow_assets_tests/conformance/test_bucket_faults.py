@@ -110,3 +110,31 @@ def test_what_passes_is_tried_again_and_what_does_not_is_an_error(faulty, bad: b
     answers[:] = [bad]
     with pytest.raises(StoreError, match="cannot be used after 4 attempts"):
         store.find("a1")
+
+
+LIST = b"""<?xml version="1.0"?><ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">%b<Contents>
+<Size>7</Size><ETag>"x"</ETag><Key>records/a1/%b.json</Key></Contents><Owner><ID>x</ID></Owner></ListBucketResult>"""
+
+
+def answer(body: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+
+
+@pytest.mark.parametrize("body", [b"<html><body/></html>", b"", b"{}", LIST[:-30] % (b"", b"a1")])
+def test_what_is_no_list_is_not_taken_for_an_empty_one(faulty, body: bytes, monkeypatch) -> None:
+    """As the page of a hotel's network, which would make every datum be computed again."""
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    url, answers = faulty
+    store = S3Store(f"s3://{BUCKET}", endpoint_url=url, options=OPTIONS, attempts=3)
+    answers[:] = [answer(body)]
+    with pytest.raises(StoreError, match="cannot be used after 3 attempts"):
+        list(store.keys())
+
+
+@pytest.mark.parametrize("encoding", [b"<EncodingType>url</EncodingType>", b""])
+def test_names_in_a_list_are_read_as_they_are_encoded(faulty, encoding: bytes) -> None:
+    url, answers = faulty
+    store = S3Store(f"s3://{BUCKET}", endpoint_url=url, options=OPTIONS)
+    answers[:] = [answer(LIST % (encoding, b"a1%2Db" if encoding else b"a1&#45;b"))]
+    assert list(store.keys()) == ["a1-b"]
+    assert list(store._bucket.entries("")) == [("records/a1/a1-b.json", 7, "x")]

@@ -11,7 +11,7 @@ class TestS3Store(StoreLaws):
     """The store in a bucket."""
 
     flipped_every = 299
-    referred, referred_at_once, written_at_once = 90, 12, 12
+    referred, referred_at_once, written_at_once = 70, 9, 12
 
     @pytest.fixture(autouse=True)
     def place(self, server: Server) -> None:
