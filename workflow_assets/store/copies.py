@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import threading
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
@@ -53,27 +52,25 @@ class Copies:
 
     def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket
-        self._lock = threading.Lock()
+        # Without a lock, which a fork could leave closed: each use of it is one step.
         self._pending: dict[str, bytes] = {}
 
     def note(self, key: str, tag: str, line: bytes) -> None:
         """Remember a record that was written, or read where no pack held it; when there are many, write a pack."""
         if _TAG.fullmatch(tag) is None or len(line) > _LONGEST_LINE:
             return
-        with self._lock:
-            self._pending[key] = b'["%b",%b]\n' % (tag.encode(), line.rstrip(b"\n"))
+        self._pending[key] = b'["%b",%b]\n' % (tag.encode(), line.rstrip(b"\n"))
         if len(self._pending) >= _MOST_PENDING:
             self.flush(_MOST_PENDING)
 
     def flush(self, least: int | None = None) -> None:
         """Write what was noted, if that is worth a pack and allowed."""
-        with self._lock:
-            if len(self._pending) < (_WORTHWHILE if least is None else least):
-                return
-            lines, self._pending = self._pending, {}
+        if len(self._pending) < (_WORTHWHILE if least is None else least):
+            return
+        lines = [self._pending.pop(key, b"") for key in list(self._pending)]
         with contextlib.suppress(StoreError, MissingError):  # who may only read goes on without
             self._bucket.put(
-                f"{_FOLDER}{self._bucket.unique()}{_ENDING}", zlib.compress(b"".join(lines.values()), 1, 31)
+                f"{_FOLDER}{self._bucket.unique()}{_ENDING}", zlib.compress(b"".join(lines), 1, 31)
             )
             self._merge()
 
@@ -105,9 +102,8 @@ class Copies:
     def drop(self, keys: Collection[str]) -> None:
         """Write packs anew that hold copies of these records, without them."""
         names = {key.encode() for key in keys}
-        with self._lock:
-            for key in keys:
-                self._pending.pop(key, None)
+        for key in keys:
+            self._pending.pop(key, None)
         for pack in self._packs():
             if pack.size > _MOST_TEXT:
                 self._bucket.delete([pack.name])
