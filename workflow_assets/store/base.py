@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
@@ -80,7 +80,7 @@ class Store(ABC):
         """Raise `StoreError` if nothing can be written, before anything is computed in vain."""
 
     @abstractmethod
-    def _write_object(self, name: str, pieces: Iterable[Buffer]) -> None:
+    def _write_object(self, name: str, pieces: Sequence[Buffer]) -> None:
         """Write an object whole or not at all, in place of one that is there."""
 
     @abstractmethod
@@ -288,7 +288,7 @@ class MemoryStore(Store):
     def check_writable(self) -> None:
         """Do nothing: memory can always be written."""
 
-    def _write_object(self, name: str, pieces: Iterable[Buffer]) -> None:
+    def _write_object(self, name: str, pieces: Sequence[Buffer]) -> None:
         self._objects[name] = b"".join(pieces)
 
     def _read_object(self, name: str) -> Buffer:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -123,7 +123,7 @@ class FileStore(Store):
         except OSError as error:
             raise self._files.error("take a datum", error) from error
 
-    def _write_object(self, name: str, pieces: Iterable[Buffer]) -> None:
+    def _write_object(self, name: str, pieces: Sequence[Buffer]) -> None:
         try:
             self._files.write(f"{self._root}/objects/{name[:2]}", name, pieces)
         except OSError as error:

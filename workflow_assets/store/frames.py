@@ -65,7 +65,8 @@ class FrameCodec:
                 use_dictionary=categorical or False,
                 # Measured floats hardly get smaller, and take twice the time.
                 compression={
-                    field.name: "none" if pa.types.is_floating(field.type) else "snappy" for field in table.schema
+                    field.name: "none" if pa.types.is_floating(field.type) else "snappy"
+                    for field in table.schema
                 },
                 write_statistics=False,
             )
