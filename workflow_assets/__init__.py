@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from workflow_assets.provenance import Provenance, trace
     from workflow_assets.replicates import Replicates, resamples
     from workflow_assets.results import Result
-    from workflow_assets.retention import collect_garbage, pin, pins, unpin
     from workflow_assets.sources import Source, asset_source, source
     from workflow_assets.steps import Registry, Step, step
     from workflow_assets.store.base import MemoryStore, Store
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from workflow_assets.store.registry import register_codec
     from workflow_assets.store.s3 import S3Store
     from workflow_assets.store.sequences import Items
+    from workflow_assets.sweeps import collect_garbage, pin, pins, unpin
     from workflow_assets.treatments import Treatment
     from workflow_assets.verdicts import Verdict
     from workflow_assets.workflows import Workflow
@@ -62,10 +62,10 @@ _HOMES = {
     "Picture": "store.pictures",
     "register_codec": "store.registry",
     "S3Store": "store.s3",
-    "collect_garbage": "retention",
-    "pin": "retention",
-    "unpin": "retention",
-    "pins": "retention",
+    "collect_garbage": "sweeps",
+    "pin": "sweeps",
+    "unpin": "sweeps",
+    "pins": "sweeps",
     "verify": "inspections",
     # Dagster
     "to_dagster": "orchestration.definitions",

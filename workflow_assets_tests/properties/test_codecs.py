@@ -171,8 +171,9 @@ def test_values_that_are_yielded_round_trip_or_are_refused(items, first):
     try:
         kept = drained(item for item in [first, *items])
     except CodecError:
-        kinds = [files_of(encode(item, pickles=True)) for item in [first, *items]]
-        assert any(name.endswith("pickle") for names in kinds for name in names)
+        each = [encode(item, pickles=True) for item in [first, *items]]
+        of_one_kind = len({one.codec == "json" for one in each}) == 1
+        assert not of_one_kind or any(name.endswith("pickle") for one in each for name in files_of(one))
         return
     assert_same(list(kept), [first, *items])
 

@@ -1,4 +1,4 @@
-"""Retention: deleting what nobody needs any more, and keeping what somebody does.
+"""Sweeps: deleting what nobody needs any more, and keeping what somebody does.
 
 A datum is needed when a partition holds it, or held it in one of its last versions; when it is pinned; when a running
 run has claimed it; and when a needed datum was made from it. Everything else is garbage.
