@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, NamedTuple
 
 from workflow_assets.plans import PlannedStep
@@ -63,16 +64,22 @@ class Handle:
         record: the record that stands, or, while the datum is being stored, the promise of it.
         encoded: the value as bytes, if this run computed it.
         run_id: the run, if it computed the datum: where another was first, its record stands, and its value is used.
+        uses: how often the value will be asked for; the last who asks is given it without another copy.
     """
 
-    __slots__ = ("_computed", "_encoded", "_record", "_run_id")
+    __slots__ = ("_computed", "_encoded", "_record", "_run_id", "_uses")
 
     def __init__(
-        self, record: Record | Future[Record], encoded: Encoded | None = None, run_id: str | None = None
+        self,
+        record: Record | Future[Record],
+        encoded: Encoded | None = None,
+        run_id: str | None = None,
+        uses: float = inf,
     ) -> None:
         self._record = record
         self._encoded = encoded
         self._run_id = run_id
+        self._uses = uses
         self._computed = encoded is not None
         if not isinstance(record, Future):
             self._settle(record)
@@ -102,9 +109,13 @@ class Handle:
     def value(self, store: Store) -> Any:
         """Give a copy that is the caller's own; the datum is stored by then."""
         record = self.record
-        if self._encoded is not None:
-            return independent_copy(self._encoded, pickles=store.pickles)
-        return store.load(record)
+        encoded = self._encoded
+        if encoded is None:
+            return store.load(record)
+        self._uses -= 1
+        if self._uses <= 0:
+            self._encoded = None
+        return independent_copy(encoded, pickles=store.pickles, last=self._uses <= 0)
 
 
 Outcome = Handle | Failure

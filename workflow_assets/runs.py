@@ -9,12 +9,14 @@ from __future__ import annotations
 import logging
 import time
 import traceback
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from itertools import islice
+from math import inf
 from typing import Any, NamedTuple
 
 from workflow_assets.callers import Caller, Place, Recorded
@@ -40,6 +42,8 @@ Planned = PlannedStep | PlannedSource
 
 _WAVE = 64
 """How many cells are claimed at a time, and looked for and stored together where that takes long."""
+
+_OFTEN = 1_000_000
 
 _LARGE = 1 << 20
 """What is larger than this is stored at once: its value is not held while others are computed."""
@@ -83,6 +87,11 @@ class Run:
         self.claim = store.claim()
         self.origins = Origins(store, self.run_id, self.claim)
         self.pool: Executor | None = None
+        # A transient step may be computed, and ask, several times.
+        self._uses = Counter[Planned]()
+        for step in plan.steps:
+            for _, given in step.inputs:
+                self._uses[given] += _OFTEN if step.node.step.transient else 1
         self.found: Mapping[str, Record | None] = {}
         if compute:
             store.check_writable()
@@ -145,6 +154,11 @@ class Run:
                     replicate.obtain(step, wanted)
         for replicate in replicates:
             yield from replicate.outcomes(wanted)
+
+    def uses(self, planned: Planned) -> float:
+        """Give how often the value of a datum will be asked for: for one of no single replicate, who knows."""
+        used = self._uses[planned]
+        return used if not used or (isinstance(planned, PlannedStep) and planned.varies) else inf
 
     def caller(self, step: PlannedStep) -> Caller:
         """Give what calls a step."""
@@ -265,7 +279,8 @@ class _Cell:
             return evaluated
         try:
             place = f"the result of {planned.name!r}"
-            encoded = encode(evaluated.value, pickles=store.pickles, place=place)
+            uses = self.run.uses(planned)
+            encoded = encode(evaluated.value, pickles=store.pickles, place=place, snapshot=uses > 0)
         except CodecError as error:
             return self._failure(planned, error)
         provenance = self._provenance(planned, evaluated.seconds)
@@ -280,7 +295,7 @@ class _Cell:
         )
         pool = self.run.pool
         stored = put() if pool is None or encoded.size > _LARGE else pool.submit(put)
-        return Handle(stored, encoded, self.run.run_id)
+        return Handle(stored, encoded, self.run.run_id, uses)
 
     def _evaluate(self, planned: Planned) -> _Evaluated | Failure:
         """Call the function of a step or source; whatever it raises is the cell's failure."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
@@ -83,6 +83,12 @@ class Store(ABC):
     def _write_object(self, name: str, pieces: Sequence[Buffer]) -> None:
         """Write an object whole or not at all, in place of one that is there."""
 
+    def _store_object(self, name: Callable[[str], str], pieces: Sequence[Buffer]) -> str:
+        """Write an object under the name that its digest gives it; give the digest."""
+        digest = content_digest(pieces)
+        self._write_object(name(digest), pieces)
+        return digest
+
     @abstractmethod
     def _read_object(self, name: str) -> Buffer:
         """Give an object's bytes: read-only, or the caller's own; raise `CorruptDatumError` if it is gone."""
@@ -123,14 +129,14 @@ class Store(ABC):
         checked(key)
         if encoded.libraries:
             provenance = {**provenance, "libraries": encoded.libraries}
-        digest = content_digest(encoded.pieces)
         size = encoded.size
         location = inline = None
         if size <= INLINE:
             inline = encoded.bytes()
+            digest = content_digest(encoded.pieces)
         else:
-            name = location = f"{key}.{digest[:16]}.{extension(encoded.codec)}"
-            self._write_object(name, encoded.pieces)
+            digest = self._store_object(lambda digest: _name(key, digest, encoded.codec), encoded.pieces)
+            name = location = _name(key, digest, encoded.codec)
             encoded.settle(lambda: self._read_object(name))
         record = Record(
             key, encoded.codec, digest, size, inline, location, dict(metrics), records, dict(provenance)
@@ -256,6 +262,10 @@ class Store(ABC):
                 f"asset {path!r} has no partition {partition!r} in this store: {did_you_mean(partition, references)}"
             )
         return self.load(references[partition])
+
+
+def _name(key: str, digest: str, codec: str) -> str:
+    return f"{key}.{digest[:16]}.{extension(codec)}"
 
 
 class MemoryStore(Store):

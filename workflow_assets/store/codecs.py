@@ -139,15 +139,21 @@ def decode(codec: str, data: Buffer, *, pickles: bool, imports: bool = True) -> 
     Nothing is executed unless `pickles` allows unpickling; with `imports` off, classes are looked up only in modules
     that are already loaded. Raises `CodecError`.
     """
-    return _decode(codec, data, pickles, imports, {})
+    return _decode(codec, data, pickles, imports, lambda _codec, _name: None)
 
 
-def independent_copy(encoded: Encoded, *, pickles: bool) -> Any:
-    """Give a consumer its own value, equal to what a later run will decode."""
+def independent_copy(encoded: Encoded, *, pickles: bool, last: bool = False) -> Any:
+    """Give a consumer its own value, equal to what a later run will decode; the last one needs no copy."""
     if "" in encoded.snapshots:
-        whole = encoded.snapshots[""]
-        return whole if encoded.codec == "json" else find_codec(encoded.codec).copy(whole)
-    return _decode(encoded.codec, encoded.buffer(), pickles, True, encoded.snapshots)
+        whole = encoded.snapshots.pop("") if last else encoded.snapshots[""]
+        return whole if last or encoded.codec == "json" else find_codec(encoded.codec).copy(whole)
+
+    def snapshot(codec: str, name: str) -> Any:
+        if last:
+            return encoded.snapshots.pop(name, None)
+        return find_codec(codec).copy(encoded.snapshots[name]) if name in encoded.snapshots else None
+
+    return _decode(encoded.codec, encoded.buffer(), pickles, True, snapshot)
 
 
 def extension(codec: str) -> str:
@@ -248,7 +254,9 @@ class _Encoder:
         return name
 
 
-def _decode(codec: str, data: Buffer, allowed: bool, imports: bool, snapshots: dict[str, Any]) -> Any:
+def _decode(
+    codec: str, data: Buffer, allowed: bool, imports: bool, snapshot: Callable[[str, str], Any]
+) -> Any:
     try:
         if codec == "json":
             text = bytes(data)
@@ -259,9 +267,8 @@ def _decode(codec: str, data: Buffer, allowed: bool, imports: bool, snapshots: d
 
             def member(name: str) -> Any:
                 kind, part = find(name)
-                if name in snapshots:
-                    return find_codec(kind).copy(snapshots[name])
-                return _leaf(kind, part, allowed)
+                kept = snapshot(kind, name)
+                return _leaf(kind, part, allowed) if kept is None else kept
 
             return Reader(member, imports=imports).read(tree)
         if codec in sequences.EXTENSIONS:

@@ -12,7 +12,7 @@ import mmap
 import os
 import stat
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from workflow_assets.errors import CorruptDatumError, StoreError
 from workflow_assets.store.codecs import Buffer
@@ -84,8 +84,10 @@ class Folder:
         finally:
             os.close(descriptor)
 
-    def write(self, folder: str, name: str, pieces: Iterable[Buffer], *, fsync: bool = False) -> None:
-        """Write a file whole or not at all, in place of one that is there."""
+    def write(
+        self, folder: str, name: str | Callable[[], str], pieces: Iterable[Buffer], *, fsync: bool = False
+    ) -> None:
+        """Write a file whole or not at all, in place of one that is there; its name may be known only at its end."""
         temporary, descriptor = self.create(folder)
         try:
             try:
@@ -97,7 +99,7 @@ class Folder:
                     os.fsync(descriptor)
             finally:
                 os.close(descriptor)
-            os.rename(temporary, f"{folder}/{name}")
+            os.rename(temporary, f"{folder}/{name if isinstance(name, str) else name()}")
         except BaseException:
             unlink(temporary)
             raise

@@ -154,11 +154,11 @@ def _with_odd_nans(table: Any, frame: Any) -> Any:
 
 
 def _without_nulls(table: Any) -> Any:
-    """Say of which columns no value is missing, which saves writing that of each value."""
+    """Say of which columns of numbers no value is missing, which saves writing that of each value."""
     import pyarrow as pa
 
     fields = [
-        field.with_nullable(bool(column.null_count))
+        field.with_nullable(bool(column.null_count) or not pa.types.is_primitive(field.type))
         for field, column in zip(table.schema, table.columns, strict=True)
     ]
     return pa.Table.from_arrays(table.columns, schema=pa.schema(fields, table.schema.metadata))
