@@ -73,8 +73,13 @@ class BucketClaim:
         self._bucket.put(name, "\n".join(sorted(new)).encode())
         self._names.append(name)
         self._keys |= new
-        while any(entry.age < _DELETING_END for entry in self._bucket.entries(_DELETING)):
+        before = self._deleters()
+        while before:  # those who begin later see the claim
             time.sleep(_PATIENCE)
+            before &= self._deleters()
+
+    def _deleters(self) -> set[str]:
+        return {entry.name for entry in self._bucket.entries(_DELETING) if entry.age < _DELETING_END}
 
     def __enter__(self) -> Self:
         return self
