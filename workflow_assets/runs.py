@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 import traceback
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -41,9 +41,13 @@ logger = logging.getLogger("workflow_assets")
 Planned = PlannedStep | PlannedSource
 
 _WAVE = 64
-"""How many cells are claimed at a time, and looked for and stored together where that takes long."""
+"""How many cells are claimed at a time, and stored together where that takes long."""
 
-_OFTEN = 1_000_000
+_AHEAD = 16
+"""For how many waves data are looked for at once, where that takes long."""
+
+_FRESH = 5.0
+"""For how many seconds a datum that was not found is not looked for again."""
 
 _LARGE = 1 << 20
 """What is larger than this is stored at once: its value is not held while others are computed."""
@@ -88,11 +92,12 @@ class Run:
         self.origins = Origins(store, self.run_id, self.claim)
         self.pool: Executor | None = None
         # A transient step may be computed, and ask, several times.
-        self._uses = Counter[Planned]()
+        self._uses: defaultdict[Planned, float] = defaultdict(float)
         for step in plan.steps:
             for _, given in step.inputs:
-                self._uses[given] += _OFTEN if step.node.step.transient else 1
+                self._uses[given] += inf if step.node.step.transient else 1
         self.found: Mapping[str, Record | None] = {}
+        self.looked = 0.0
         if compute:
             store.check_writable()
 
@@ -119,8 +124,15 @@ class Run:
             if self.compute and self.store.at_once > 1:
                 self.pool = stack.enter_context(ThreadPoolExecutor(self.store.at_once))
                 stack.callback(self.pool.shutdown, cancel_futures=True)
-            while wave := list(islice(pending, size)):
-                yield from self._wave(wave, wanted)
+            ahead = size if self.store.at_once == 1 else size * _AHEAD
+            while group := [_Replicate(self, *one) for one in islice(pending, ahead)]:
+                if self.compute:
+                    self.claim.add([key for replicate in group for key in replicate.keys.values()])
+                if self.store.at_once > 1:
+                    self.found = {}
+                    self._look(key for replicate in group for key in replicate.keys.values())
+                for start in range(0, len(group), size):
+                    yield from self._wave(group[start : start + size], wanted)
 
     def source(self, name: str) -> Record:
         """Load a source into the store if it is not there; give its record.
@@ -136,19 +148,21 @@ class Run:
             self.references.write()
             return outcome.record
 
-    def _wave(
-        self, wave: Sequence[tuple[str, Sequence[str]]], wanted: frozenset[str] | None
-    ) -> Iterator[CellOutcome]:
+    def _look(self, keys: Iterable[str]) -> None:
+        """Look for data, many at once."""
+        asked = dict.fromkeys(keys)
+        self.found = {**self.found, **asked, **self.store.find_all(asked)}
+        self.looked = time.monotonic()
+
+    def _wave(self, replicates: Sequence[_Replicate], wanted: frozenset[str] | None) -> Iterator[CellOutcome]:
         """Execute the cells of some replicates.
 
-        Where looking and putting take long, both are done for many cells at once: step by step, not cell by cell.
+        Where putting takes long, it is done for many cells at once: step by step, not cell by cell.
         """
-        replicates = [_Replicate(self, key, treatments) for key, treatments in wave]
-        if self.compute:
-            self.claim.add([key for replicate in replicates for key in replicate.keys.values()])
         if self.store.at_once > 1:
-            keys = {key for replicate in replicates for key in replicate.keys.values()}
-            self.found = dict.fromkeys(keys) | self.store.find_all(keys)
+            if time.monotonic() - self.looked > _FRESH:  # another run may have been quicker
+                keys = [key for replicate in replicates for key in replicate.keys.values()]
+                self._look(key for key in keys if self.found.get(key) is None)
             for step in self.plan.steps:
                 for replicate in replicates:
                     replicate.obtain(step, wanted)
@@ -157,8 +171,8 @@ class Run:
 
     def uses(self, planned: Planned) -> float:
         """Give how often the value of a datum will be asked for: for one of no single replicate, who knows."""
-        used = self._uses[planned]
-        return used if not used or (isinstance(planned, PlannedStep) and planned.varies) else inf
+        varies = isinstance(planned, PlannedStep) and planned.varies
+        return self._uses[planned] if varies or not self._uses[planned] else inf
 
     def caller(self, step: PlannedStep) -> Caller:
         """Give what calls a step."""
