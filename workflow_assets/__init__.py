@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from workflow_assets.experiments import Experiment
     from workflow_assets.hypotheses import Hypothesis
     from workflow_assets.inspections import verify
+    from workflow_assets.orchestration.buckets import s3_store
     from workflow_assets.orchestration.definitions import to_dagster
     from workflow_assets.provenance import Provenance, trace
     from workflow_assets.replicates import Replicates, resamples
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from workflow_assets.store.contents import File
     from workflow_assets.store.files import FileStore
     from workflow_assets.store.pictures import Picture
+    from workflow_assets.store.places import open_store
     from workflow_assets.store.registry import register_codec
     from workflow_assets.store.s3 import S3Store
     from workflow_assets.store.sequences import Items
@@ -62,12 +64,14 @@ _HOMES = {
     "Picture": "store.pictures",
     "register_codec": "store.registry",
     "S3Store": "store.s3",
+    "open_store": "store.places",
     "collect_garbage": "sweeps",
     "pin": "sweeps",
     "unpin": "sweeps",
     "pins": "sweeps",
     "verify": "inspections",
     # Dagster
+    "s3_store": "orchestration.buckets",
     "to_dagster": "orchestration.definitions",
 }
 
@@ -95,10 +99,12 @@ __all__ = [
     "Workflow",
     "asset_source",
     "collect_garbage",
+    "open_store",
     "pin",
     "pins",
     "register_codec",
     "resamples",
+    "s3_store",
     "source",
     "step",
     "to_dagster",
