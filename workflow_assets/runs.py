@@ -106,7 +106,7 @@ class Run:
             stack.enter_context(self.claim)
             stack.callback(self.references.write)
             if self.compute:
-                self.claim.add([source.key for source in self.plan.sources.values()])
+                self._claim_sources()
             if self.compute and self.store.at_once > 1:
                 self.pool = stack.enter_context(ThreadPoolExecutor(self.store.at_once))
                 stack.callback(self.pool.shutdown, cancel_futures=True)
@@ -145,6 +145,14 @@ class Run:
                     replicate.obtain(step, wanted)
         for replicate in replicates:
             yield from replicate.outcomes(wanted)
+
+    def _claim_sources(self) -> None:
+        """Claim the sources, and note those that are stored: nobody asks for them where all else is stored, too."""
+        sources = self.plan.sources
+        self.claim.add([planned.key for planned in sources.values()])
+        for name, planned in sources.items():
+            if not isinstance(planned.source, AssetSource) and self.store.find(planned.key) is not None:
+                self.references.note((name,), "", planned.key)
 
     def caller(self, step: PlannedStep) -> Caller:
         """Give what calls a step."""
