@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 import traceback
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -18,13 +19,9 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from workflow_assets.callers import Caller, Place, Recorded
+from workflow_assets.canonical import digest
 from workflow_assets.contracts.annotations import checker
-from workflow_assets.errors import (
-    CodecError,
-    ContractError,
-    CorruptDatumError,
-    StoreError,
-)
+from workflow_assets.errors import CodecError, ContractError, CorruptDatumError, StoreError
 from workflow_assets.outcomes import CellOutcome, Failure, Handle, Outcome
 from workflow_assets.plans import Plan, PlannedSource, PlannedStep
 from workflow_assets.provenance import Origins, peak_memory
@@ -84,6 +81,7 @@ class Run:
         self.origins = Origins(store, self.run_id, self.claim)
         self.pool: Executor | None = None
         self.found: Mapping[str, Record | None] = {}
+        self.lost = 0  # data that another run, at work on the same, has stored first
         if compute:
             store.check_writable()
 
@@ -143,8 +141,23 @@ class Run:
             for step in self.plan.steps:
                 for replicate in replicates:
                     replicate.obtain(step, wanted)
-        for replicate in replicates:
+        apart = False
+        for number, replicate in enumerate(replicates):
+            if self.lost and not apart:
+                self._work_apart(replicates[number:], wanted)
+                apart = True
             yield from replicate.outcomes(wanted)
+
+    def _work_apart(self, replicates: Iterable[_Replicate], wanted: frozenset[str] | None) -> None:
+        """Find or compute the data of some replicates in an order that is this run's own.
+
+        Two runs of one experiment would else go hand in hand, and compute everything twice.
+        """
+        left = deque(sorted(replicates, key=lambda replicate: digest(self.run_id, replicate.key)))
+        while left:
+            replicate = left.popleft()
+            if not replicate.work(wanted):
+                left.append(replicate)  # another run is at it: by and by it will be stored
 
     def _claim_sources(self) -> None:
         """Claim the sources, and note those that are stored: nobody asks for them where all else is stored, too."""
@@ -181,6 +194,12 @@ class _Replicate:
         for cell in self.cells:
             if any(step is mine for _, mine in cell.wanted(wanted)):
                 cell.outcome(step)
+
+    def work(self, wanted: frozenset[str] | None) -> bool:
+        """Find or compute the data of all cells, unless another run turns out to be at it; say if all are there."""
+        lost = self.run.lost
+        outcomes = (cell.outcome(step) for cell in self.cells for _, step in cell.wanted(wanted))
+        return all(self.run.lost == lost for _ in outcomes)
 
     def outcomes(self, wanted: frozenset[str] | None) -> Iterator[CellOutcome]:
         """Find or compute the data of all cells."""
@@ -287,8 +306,11 @@ class _Cell:
             replace=replaces,
         )
         pool = self.run.pool
-        stored = put() if pool is None or encoded.size > _LARGE else pool.submit(put)
-        return Handle(stored, encoded, self.run.run_id)
+        if pool is not None and encoded.size <= _LARGE:
+            return Handle(pool.submit(put), encoded, self.run.run_id)
+        handle = Handle(put(), encoded, self.run.run_id)
+        self.run.lost += not handle.computed
+        return handle
 
     def _evaluate(self, planned: Planned) -> _Evaluated | Failure:
         """Call the function of a step or source; whatever it raises is the cell's failure."""
@@ -355,16 +377,8 @@ class _Cell:
         while trace is not None and trace.tb_frame.f_globals.get("__name__") in _OURS:
             trace = trace.tb_next  # begin where the user's code does
         text = "".join(traceback.format_exception(type(error), error, trace))
-        place = self.place
-        return Failure(
-            planned.name,
-            place.treatment,
-            place.replicate,
-            place.seed,
-            type(error).__qualname__,
-            str(error) or repr(error),
-            text,
-        )
+        kind, message, place = type(error).__qualname__, str(error) or repr(error), self.place
+        return Failure(planned.name, place.treatment, place.replicate, place.seed, kind, message, text)
 
 
 class _Evaluated(NamedTuple):

@@ -1,4 +1,4 @@
-"""A run killed at any point leaves whole data whose inputs are stored; the next run computes what is missing, no more."""
+"""A run killed at any point leaves whole data, and their inputs; the next one computes what is missing, and no more."""
 
 import random
 import signal
@@ -14,7 +14,8 @@ from workflow_assets_tests.conformance.sameness import assert_same
 from workflow_assets_tests.crash import runners
 
 # A run stores the source, `prepared`, then for each replicate `sample` and two of `scored`; before the first of each
-# step go notes on its code. Numbers count from there: the third object is the first `sample`, the tenth line its record.
+# step go notes on its code. Two files for probes come first in each folder. So the third object is the first `sample`,
+# and the tenth line its record.
 POINTS = {
     "before anything is written": "open before 1",
     "before the claim is there": "open before 2 claims/",
@@ -82,6 +83,7 @@ class Undisturbed:
         self.result = runners.run({"folder": str(folder / "store")}, calls, self.experiment)
         self.store = FileStore(folder / "store")
         self.data = runners.data(self.experiment, self.store)
+        self.records = self.store.find_all(self.data)
         assert not self.result.failures
         assert sorted(runners.called(calls)) == sorted(self.data.values())
 
@@ -94,12 +96,12 @@ class Undisturbed:
             inputs = record.provenance.get("inputs", {})
             assert found.keys() >= set(inputs.values())
             if key in self.data:
-                whole = self.store.find(key)
+                whole = self.records[key]
                 assert record[:4] == whole[:4]  # key, codec, digest, size
                 assert record.metrics == whole.metrics
                 assert record.provenance["made"] in found
                 assert inputs == whole.provenance.get("inputs", {})
-                assert_same(value, self.store.load(key))
+                assert_same(value, self.store.load(whole))
         self._check_references(store)
         assert store.claimed() == set()
         return sorted(call for key, call in self.data.items() if key not in found)

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
@@ -89,7 +90,7 @@ class Mortal:
 
 def _path(file: object) -> str:
     """Give the path of a file that is named, or open under a number."""
-    return os.readlink(f"/proc/self/fd/{file}") if isinstance(file, int) else str(file)
+    return str(Path(f"/proc/self/fd/{file}").readlink() if isinstance(file, int) else file)
 
 
 def main() -> None:
