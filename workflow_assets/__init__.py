@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from workflow_assets.contracts.annotations import Array, Columns, Metrics
     from workflow_assets.experiments import Experiment
     from workflow_assets.hypotheses import Hypothesis
+    from workflow_assets.inspections import verify
     from workflow_assets.orchestration.definitions import to_dagster
     from workflow_assets.provenance import Provenance, trace
     from workflow_assets.replicates import Replicates, resamples
@@ -19,10 +20,13 @@ if TYPE_CHECKING:
     from workflow_assets.sources import Source, asset_source, source
     from workflow_assets.steps import Registry, Step, step
     from workflow_assets.store.base import MemoryStore, Store
+    from workflow_assets.store.contents import File
     from workflow_assets.store.files import FileStore
     from workflow_assets.store.pictures import Picture
     from workflow_assets.store.registry import register_codec
     from workflow_assets.store.s3 import S3Store
+    from workflow_assets.store.sequences import Items
+    from workflow_assets.sweeps import collect_garbage, pin, pins, unpin
     from workflow_assets.treatments import Treatment
     from workflow_assets.verdicts import Verdict
     from workflow_assets.workflows import Workflow
@@ -53,9 +57,16 @@ _HOMES = {
     "Store": "store.base",
     "MemoryStore": "store.base",
     "FileStore": "store.files",
+    "File": "store.contents",
+    "Items": "store.sequences",
     "Picture": "store.pictures",
     "register_codec": "store.registry",
     "S3Store": "store.s3",
+    "collect_garbage": "sweeps",
+    "pin": "sweeps",
+    "unpin": "sweeps",
+    "pins": "sweeps",
+    "verify": "inspections",
     # Dagster
     "to_dagster": "orchestration.definitions",
 }
@@ -64,8 +75,10 @@ __all__ = [
     "Array",
     "Columns",
     "Experiment",
+    "File",
     "FileStore",
     "Hypothesis",
+    "Items",
     "MemoryStore",
     "Metrics",
     "Picture",
@@ -81,12 +94,17 @@ __all__ = [
     "Verdict",
     "Workflow",
     "asset_source",
+    "collect_garbage",
+    "pin",
+    "pins",
     "register_codec",
     "resamples",
     "source",
     "step",
     "to_dagster",
     "trace",
+    "unpin",
+    "verify",
 ]
 
 

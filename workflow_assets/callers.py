@@ -11,6 +11,7 @@ from workflow_assets.contracts.annotations import Checker, Metrics, checker, met
 from workflow_assets.errors import ContractError, GlobalRandomnessError
 from workflow_assets.plans import PlannedSource, PlannedStep
 from workflow_assets.steps import REQUIRED, private_copy
+from workflow_assets.store.codecs import drained
 from workflow_assets.streams import GlobalGenerator, generator, integer, seeded_globals
 
 Recorded = list[tuple[str, Any, dict[str, Any]]]
@@ -68,22 +69,27 @@ class Caller:
         context = self._give(arguments, place) if self.step.given else None
         if self.step.legacy_rng:
             with seeded_globals(place.seed, self.stream):
-                value = self.function(**arguments)
+                value = self._called(arguments)
         else:
             before = self.watch.position()
-            value = self.function(**arguments)
+            value = self._called(arguments)
             if before is not None and self.watch.position() != before:
                 raise GlobalRandomnessError(
                     f"step {self.slot!r} drew from numpy's global generator, perhaps inside a library that was given "
                     "no seed: take `rng` or `seed` as a parameter and pass it on, or declare @step(legacy_rng=True)"
                 )
-        if self.result is not None and (fault := self.result(value)):
-            raise ContractError(f"step {self.slot!r} returned a wrong value: {fault}")
         if self.scalar is not None:
             value = unwrap_scalar(value)
             if self.scalar is float and type(value) is int:
                 value = float(value)
         return value, context.recorded() if context is not None else []
+
+    def _called(self, arguments: dict[str, Any]) -> Any:
+        """Give what the function returns; what a generator yields is written down while its random stream is there."""
+        value = self.function(**arguments)
+        if self.result is not None and (fault := self.result(value)):
+            raise ContractError(f"step {self.slot!r} returned a wrong value: {fault}")
+        return value if self.step.transient else drained(value, f"the result of {self.slot!r}")
 
     def _give(self, arguments: dict[str, Any], place: Place) -> Context | None:
         """Add what the engine gives; the context is among it only if the step asks for it."""

@@ -17,6 +17,7 @@ import fractions
 import functools
 import hashlib
 import inspect
+import itertools
 import logging
 import math
 import pathlib
@@ -40,14 +41,14 @@ StateReader = Callable[[Any], Collection[str] | None]
 """Names the attributes of an object that code changes as it runs, so that they are no constants; None for all of it."""
 
 
-def digest(*parts: str | bytes) -> str:
-    """Give the cryptographic digest of parts, each kept apart from its neighbours.
+def digest(*parts: str | bytes, then: Iterable[bytes | bytearray | memoryview] = ()) -> str:
+    """Give the cryptographic digest of parts, and of those that come `then`, each kept apart from its neighbours.
 
     >>> digest("ab", "c") == digest("a", "bc")
     False
     """
     state = hashlib.blake2b(digest_size=DIGEST_BYTES)
-    for part in parts:
+    for part in itertools.chain(parts, then):
         data = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
         state.update(len(data).to_bytes(8, "little"))
         state.update(data)

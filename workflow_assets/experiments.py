@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 from workflow_assets.declarations import Declaration
 
 if TYPE_CHECKING:
+    import random
+
     from workflow_assets.acceptances import Acceptance
     from workflow_assets.explanations import Explanation
     from workflow_assets.forecasts import Forecast
+    from workflow_assets.inspections import Audit
     from workflow_assets.results import Result
     from workflow_assets.store.base import Store
 
@@ -132,3 +135,39 @@ class Experiment(Declaration):
 
         plan = Plan(self, store)
         return forecast(plan, plan.cells(treatments, replicates), steps=steps, force=force)
+
+    def audit(
+        self,
+        store: Store,
+        *,
+        sample: int = 20,
+        steps: Iterable[str] | None = None,
+        rng: random.Random | None = None,
+        resources: Mapping[str, Any] | None = None,
+    ) -> Audit:
+        """Compute a random sample of what is stored again, and tell which steps give something else than before.
+
+        Each datum is computed from its stored inputs; the store is not written to.
+
+        >>> from workflow_assets import Experiment, MemoryStore, step
+        >>> @step
+        ... def doubled(replicate: int) -> int:
+        ...     return 2 * replicate
+        >>> store, study = MemoryStore(), Experiment("study", [doubled], replicates=3)
+        >>> result = study.run(store)
+        >>> print(study.audit(store))
+        doubled: 3 computed again, none different
+
+        Args:
+            store: where the data are.
+            sample: how many data are computed, of all steps together; fewer if fewer are stored.
+            steps: compute data of these; of all by default.
+            rng: draws the sample; by default anew each time.
+            resources: what steps find in ``ctx.resources``.
+
+        Raises `UnknownNameError` for a step that the experiment does not have, and `ValueError` for a sample of none.
+        """
+        from workflow_assets.inspections import audit
+        from workflow_assets.plans import Plan
+
+        return audit(Plan(self, store), store, sample=sample, steps=steps, rng=rng, resources=resources)

@@ -23,7 +23,7 @@ from workflow_assets.provenance import Origins
 from workflow_assets.replicates import Replicate
 from workflow_assets.sources import AssetSource, Source
 from workflow_assets.store.base import Store
-from workflow_assets.store.codecs import encode, library_version
+from workflow_assets.store.codecs import encode, has_own_format, library_version
 from workflow_assets.streams import replicate_seed
 from workflow_assets.workflows import Node, Workflow
 
@@ -225,7 +225,7 @@ class Plan:
         if source.version is not None:
             return PlannedSource(source, digest("source", SCHEMA, self.code(code), source.version), code)
         encoded = encode(source(), pickles=store.pickles, place=f"source {source.name!r}")
-        key = digest("content", SCHEMA, encoded.codec, *map(bytes, encoded.pieces))
+        key = digest("content", SCHEMA, encoded.codec, then=encoded.pieces)
         planned = PlannedSource(source, key, code)
         with store.claim() as claim:
             claim.add([key])
@@ -307,11 +307,13 @@ def asset_content(source: AssetSource, store: Store) -> str:
 
 
 def pickled_library(annotation: Any) -> str:
-    """Give the library and version that a declared result would be pickled with; "" where none is known.
+    """Give the library and version that a declared result would be stored for; "" where it has a format of its own.
 
-    A pickle is read by the library that wrote it: another version means another value.
+    A pickle is read by the library that wrote it: another version means another value. So it is with a model.
     """
     if not isinstance(annotation, type) or annotation.__module__ in {"builtins", "numpy", "pandas"}:
+        return ""
+    if has_own_format(annotation):
         return ""
     library, version = library_version(annotation)
     return f"{library}=={version}" if library not in {"", "numpy", "pandas", "workflow_assets"} else ""

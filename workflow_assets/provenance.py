@@ -64,13 +64,9 @@ class Origins:
         if planned not in self._notes:
             if not self._notes:
                 self._note_run(planned)
-            self._notes[planned] = self._write(
-                {
-                    **planned.made_by,
-                    "code": self._code(planned.fingerprint),
-                    "libraries": libraries(planned.fingerprint),
-                }
-            )
+            code = self._code(planned.fingerprint)
+            said = {**planned.made_by, "code": code, "libraries": libraries(planned.fingerprint)}
+            self._notes[planned] = self._write(said, {"code": code})
         return self._notes[planned]
 
     def listing(self, asset: str, keys: Mapping[str, str]) -> str:
@@ -109,11 +105,12 @@ class Origins:
         self.claim.add([run_key(self.run_id)])
         self.store.put(run_key(self.run_id), said)
 
-    def _write(self, said: dict[str, Any]) -> str:
+    def _write(self, said: dict[str, Any], names: Mapping[str, str] | None = None) -> str:
+        """Write a note, and beside it the keys of the notes that it names."""
         key = digest("note", json.dumps(said, sort_keys=True))
         self.claim.add([key])
         if self.store.find(key) is None:
-            self.store.put(key, said)
+            self.store.put(key, said, provenance=names)
         return key
 
 
@@ -254,11 +251,13 @@ class Provenance:
 def trace(store: Store, key: str) -> Provenance:
     """Tell how a datum came to be, from its key: code, parameters, inputs, seed, machine.
 
+    That is known also where its bytes are damaged, or were deleted while its metrics were kept.
+
     Dagster's UI shows the key in the metadata of each materialisation, and as its data version.
 
     Raises `UnknownNameError` for a key under which nothing is stored, or for whose making the store has no note.
     """
-    record = store.find(key)
+    record = store.recorded([key]).get(key)
     if record is None:
         raise UnknownNameError(f"no datum is stored under {key!r}")
     noted = record.provenance

@@ -223,8 +223,8 @@ def _function_faults(function: types.FunctionType) -> list[str]:
     inner = inspect.unwrap(function)
     if inspect.iscoroutinefunction(inner):
         faults.append("it is a coroutine function; steps are plain functions: run the event loop inside")
-    elif inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
-        faults.append("it is a generator function; a step returns one value: return a list")
+    elif inspect.isasyncgenfunction(inner):
+        faults.append("it is an asynchronous generator; steps are plain functions: yield from one")
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}:
             stars = "*" if parameter.kind is parameter.VAR_POSITIONAL else "**"

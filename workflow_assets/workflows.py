@@ -9,7 +9,7 @@ from typing import Any, cast
 from workflow_assets.canonical import parameter_form
 from workflow_assets.contracts.checkers import MetricType, describe
 from workflow_assets.contracts.coercions import coerce
-from workflow_assets.contracts.edges import compatible
+from workflow_assets.contracts.edges import compatible, handed
 from workflow_assets.errors import ContractError, UnkeyableError, did_you_mean, excerpt, listing
 from workflow_assets.faults import Faults
 from workflow_assets.fingerprint import code_form, global_draws
@@ -182,9 +182,12 @@ class Wiring:
         if isinstance(provider, Source) and self.sources.setdefault(name, provider) is not provider:
             text = f"two different sources are called {name!r}; say which in sources=[...]"
             self._fault(text, "source", name)
-        if not compatible(provider.returns, parameter.annotation):
+        transient = isinstance(provider, Step) and provider.transient
+        given = provider.returns if transient else handed(provider.returns)
+        if not compatible(given, parameter.annotation):
+            stored = "" if given is provider.returns else f", of which others are handed {describe(given)}"
             self._fault(
-                f"{_kind(provider)} {name!r} gives {describe(provider.returns)}, but {place} takes "
+                f"{_kind(provider)} {name!r} gives {describe(provider.returns)}{stored}, but {place} takes "
                 f"{describe(parameter.annotation)}",
                 *("edge", id(provider.function), code, name),
             )

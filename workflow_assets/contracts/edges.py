@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import collections.abc
+import functools
 import inspect
+import operator
+import sys
 import typing
 from typing import Any, Literal, get_args, get_origin
 
@@ -34,6 +37,39 @@ def compatible(produced: Any, consumed: Any) -> bool:
             look = checker(other)
             return look is None or any(look(value) is None for value in get_args(literal))
     return _classes_meet(one, two) and _arguments_meet(one, two)
+
+
+def handed(produced: Any) -> Any:
+    """Give the type of what others are handed, where a step's result is stored as something else.
+
+    >>> handed(collections.abc.Iterator[bytes]), handed(float)
+    (<class 'workflow_assets.store.contents.File'>, <class 'float'>)
+    """
+    hint = marks_of(plain_hint(produced))[0]
+    members = union_members(hint)
+    if members is not None:
+        changed = [handed(member) for member in members]
+        return produced if changed == list(members) else functools.reduce(operator.or_, changed)
+    origin = get_origin(hint) or hint
+    if origin in _ONCE:
+        from workflow_assets.store.contents import File
+        from workflow_assets.store.sequences import Items
+
+        yielded = get_args(hint)[:1]
+        if not yielded or says_nothing(yielded[0]):
+            return Items | File
+        items: Any = Items
+        return File if yielded[0] in {bytes, bytearray, memoryview} else items[yielded[0]]
+    figure = sys.modules.get("matplotlib.figure")
+    if figure is not None and isinstance(origin, type) and issubclass(origin, figure.Figure):
+        from workflow_assets.store.pictures import Picture
+
+        return Picture
+    return produced
+
+
+_ONCE = (collections.abc.Iterator, collections.abc.Generator)
+"""What can be iterated once."""
 
 
 def _exclude(mine: tuple[Any, ...], theirs: tuple[Any, ...]) -> bool:

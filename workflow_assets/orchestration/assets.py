@@ -287,7 +287,7 @@ def _resources(context: dg.AssetExecutionContext, resources: Mapping[str, Any]) 
 def _store_table(experiment: Experiment, result: Result, store: Store, run_id: str) -> Record:
     """Store the table, told to come from the data of each step."""
     encoded = encode(result.table, pickles=store.pickles, place=f"the results of {experiment.name!r}")
-    key = digest("results", experiment.name, encoded.codec, *map(bytes, encoded.pieces))
+    key = digest("results", experiment.name, encoded.codec, then=encoded.pieces)
     with store.claim() as claim:
         claim.add([key])
         origins = Origins(store, run_id, claim)

@@ -95,7 +95,7 @@ class DatumIOManager(dg.IOManager):
         keys = {}
         for partition, value in values.items():
             encoded = encode(value, pickles=self.store.pickles, place=f"the value of {path}")
-            key = digest("asset", path, encoded.codec, *map(bytes, encoded.pieces))
+            key = digest("asset", path, encoded.codec, then=encoded.pieces)
             record = self._put(key, encoded, made)
             keys[str(partition)] = key
         self.store.refer(asset, keys)

@@ -11,31 +11,29 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from workflow_assets.errors import CodecError
-from workflow_assets.store.formats import Buffer
+from workflow_assets.store.formats import Buffer, Pieces, total
 from workflow_assets.store.trees import from_json, to_json
 
-_BLOCK = 512
+BLOCK = 512
+END = bytes(2 * BLOCK)
 _MANIFEST = "manifest.json"
 
 Members = dict[str, tuple[str, Sequence[Buffer]]]
 """For each file name, the codec and the bytes."""
 
 
-def pack(tree: Any, members: Members) -> list[Buffer]:
+def pack(tree: Any, members: Members) -> Sequence[Buffer]:
     """Give the pieces of an archive; those of the members are not copied."""
-    pieces: list[Buffer] = []
+    pieces: list[Sequence[Buffer]] = []
     places, start = {}, 0
     for name, (codec, parts) in members.items():
-        size = sum(map(len, parts))
-        pieces += [_header(name, size), *parts, _filling(size)]
-        places[name] = [codec, start + _BLOCK, size]
-        start += _BLOCK + size + -size % _BLOCK
+        size = total(parts)
+        pieces += [(header(name, size),), parts, (filling(size),)]
+        places[name] = [codec, start + BLOCK, size]
+        start += BLOCK + size + -size % BLOCK
     manifest = to_json({"members": places, "value": tree}).encode()
-    return [
-        _header(_MANIFEST, len(manifest)) + manifest + _filling(len(manifest)),
-        *pieces,
-        bytes(2 * _BLOCK),
-    ]
+    first = header(_MANIFEST, len(manifest)) + manifest + filling(len(manifest))
+    return Pieces.joined([(first,), *pieces, (END,)])
 
 
 def unpack(data: Buffer) -> tuple[Any, Callable[[str], tuple[str, memoryview]]]:
@@ -44,16 +42,20 @@ def unpack(data: Buffer) -> tuple[Any, Callable[[str], tuple[str, memoryview]]]:
     Raises `CodecError` for an archive that was not written here, or that claims to hold more than it does.
     """
     view = memoryview(data)
-    first = tarfile.TarInfo.frombuf(bytes(view[:_BLOCK]), "utf-8", "surrogateescape")
+    first = tarfile.TarInfo.frombuf(bytes(view[:BLOCK]), "utf-8", "surrogateescape")
     if first.name != _MANIFEST:
         raise CodecError(f"the stored archive begins with {first.name!r}, not with its manifest")
-    manifest = from_json(bytes(view[_BLOCK : _BLOCK + first.size]))
+    manifest = from_json(bytes(view[BLOCK : BLOCK + first.size]))
     places: Mapping[str, tuple[str, int, int]] = manifest["members"]
-    members = view[_BLOCK + first.size + -first.size % _BLOCK :]
+    members = view[BLOCK + first.size + -first.size % BLOCK :]
+
+    left = len(members)
 
     def member(name: str) -> tuple[str, memoryview]:
+        nonlocal left
         codec, start, size = places[name]
-        if min(start, size) < 0 or start + size > len(members):
+        left -= size  # the same bytes for several members would be several times the memory
+        if min(start, size, left) < 0 or start + size > len(members):
             raise CodecError(
                 f"the stored archive claims {size} bytes at {start} for {name}, and has {len(members)}"
             )
@@ -62,11 +64,13 @@ def unpack(data: Buffer) -> tuple[Any, Callable[[str], tuple[str, memoryview]]]:
     return manifest["value"], member
 
 
-def _header(name: str, size: int) -> bytes:
+def header(name: str, size: int) -> bytes:
+    """Give the block that comes before a file of an archive."""
     info = tarfile.TarInfo(name)  # without time or owner: the same bytes for the same value
     info.size = size
     return info.tobuf(tarfile.GNU_FORMAT, "utf-8")
 
 
-def _filling(size: int) -> bytes:
-    return bytes(-size % _BLOCK)
+def filling(size: int) -> bytes:
+    """Give what comes after a file, so that the next one begins with a block."""
+    return bytes(-size % BLOCK)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
@@ -80,7 +80,7 @@ class Store(ABC):
         """Raise `StoreError` if nothing can be written, before anything is computed in vain."""
 
     @abstractmethod
-    def _write_object(self, name: str, pieces: Iterable[Buffer]) -> None:
+    def _write_object(self, name: str, pieces: Sequence[Buffer]) -> None:
         """Write an object whole or not at all, in place of one that is there."""
 
     @abstractmethod
@@ -154,11 +154,31 @@ class Store(ABC):
         if record.location is None:
             self.verify(record, data)
         elif (record.location, record.digest) not in self._verified:
-            self.verify(record, data)
+            try:
+                self.verify(record, data)
+            except CorruptDatumError:
+                self._set_aside(record.location)
+                raise
             if len(self._verified) >= _REMEMBERED:
                 self._verified.clear()
             self._verified.add((record.location, record.digest))
         return decode(record.codec, data, pickles=self.pickles, imports=self.pickles)
+
+    def damage(self, record: Record) -> str:
+        """Read a datum's bytes again, and say what is wrong with them; "" if nothing is.
+
+        What is damaged is set aside, if possible, so that the datum is computed again.
+        """
+        if record.location is not None:
+            self._verified.discard((record.location, record.digest))
+        try:
+            data = record.inline if record.location is None else self._read_object(checked(record.location))
+            self.verify(record, b"" if data is None else data)
+        except CorruptDatumError as error:
+            if record.location is not None:
+                self._set_aside(record.location)
+            return str(error)
+        return ""
 
     def verify(self, record: Record, data: Buffer) -> None:
         """Raise `CorruptDatumError` if bytes are not those that the record promises."""
@@ -168,11 +188,15 @@ class Store(ABC):
                 "with. Run again to compute it anew"
             )
 
+    @abstractmethod
+    def _set_aside(self, name: str) -> None:
+        """Take an object out of the way that turned out to be damaged, if possible: its datum is found no more."""
+
     # -- deleting -----------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def recorded(self, key: str) -> Record | None:
-        """Give what was recorded of a datum, also where its bytes are gone; None if there is no such record."""
+    def recorded(self, keys: Iterable[str]) -> dict[str, Record]:
+        """Give what was recorded of data, also of those whose bytes are gone, by key."""
 
     @abstractmethod
     def claim(self) -> Claim:
@@ -264,7 +288,7 @@ class MemoryStore(Store):
     def check_writable(self) -> None:
         """Do nothing: memory can always be written."""
 
-    def _write_object(self, name: str, pieces: Iterable[Buffer]) -> None:
+    def _write_object(self, name: str, pieces: Sequence[Buffer]) -> None:
         self._objects[name] = b"".join(pieces)
 
     def _read_object(self, name: str) -> Buffer:
@@ -299,9 +323,12 @@ class MemoryStore(Store):
         """Give, for each asset, what its partitions have held."""
         yield from tuple(self._references.values())
 
-    def recorded(self, key: str) -> Record | None:
-        """Give what was recorded of a datum."""
-        return self._records.get(checked(key))
+    def recorded(self, keys: Iterable[str]) -> dict[str, Record]:
+        """Give what was recorded of data, by key."""
+        return {key: self._records[key] for key in keys if key in self._records}
+
+    def _set_aside(self, name: str) -> None:
+        self._objects.pop(name, None)
 
     def claim(self) -> MemoryClaim:
         """Begin to use data."""

@@ -11,6 +11,7 @@ import enum
 import functools
 import importlib
 import sys
+import types
 import weakref
 from typing import Any, NamedTuple
 
@@ -121,8 +122,15 @@ def _is_known(cls: Any) -> bool:
 def _imported(name: str) -> Any:
     module, _, qualname = name.partition(":")
     found: Any = sys.modules.get(module)
-    for part in qualname.split("."):
-        found = getattr(found, part, None)
+    for part in qualname.split(
+        "."
+    ):  # as they are: a module may import when it is asked for what it does not have
+        if issubclass(type(found), type):
+            found = vars(found).get(part)
+        elif issubclass(type(found), types.ModuleType):
+            found = object.__getattribute__(found, "__dict__").get(part)
+        else:
+            return None
     return found
 
 

@@ -6,15 +6,22 @@ one tar archive whose manifest is JSON. What has no format of its own is pickled
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from workflow_assets.errors import CodecError
-from workflow_assets.store import archives, pickles
-from workflow_assets.store.formats import LONG, Buffer, Codec, flat, member_name
+from workflow_assets.store import archives, contents, pickles, sequences
+from workflow_assets.store.formats import LONG, Buffer, Codec, Pieces, flat, member_name, total
 from workflow_assets.store.pickles import installed_version, library_version
-from workflow_assets.store.registry import find_codec, known_codecs, register_codec, registered_codecs
+from workflow_assets.store.registry import (
+    find_codec,
+    has_own_format,
+    known_codecs,
+    register_codec,
+    registered_codecs,
+)
 from workflow_assets.store.trees import (
     NestingError,
     Reader,
@@ -31,14 +38,16 @@ __all__ = [
     "Encoded",
     "decode",
     "encode",
+    "drained",
     "extension",
+    "has_own_format",
     "independent_copy",
     "installed_version",
     "library_version",
     "register_codec",
 ]
 
-_EXTENSIONS = {"json": "json", "composite": "tar", "pickle": "pickle"}
+_EXTENSIONS = {"json": "json", "composite": "tar", "pickle": "pickle", **sequences.EXTENSIONS}
 
 _OWN = 1 << 20
 """Up to so many bytes, the pieces of an encoded value are a copy; of more, they may be the value's own memory."""
@@ -60,7 +69,7 @@ class Encoded:
     _reread: Callable[[], Buffer] | None = field(init=False, default=None, repr=False)
 
     def __post_init__(self) -> None:
-        self.size = sum(map(len, self.pieces))
+        self.size = total(self.pieces)
 
     def bytes(self) -> bytes:
         """All bytes in one piece."""
@@ -96,9 +105,32 @@ def encode(value: Any, *, pickles: bool, place: str = "value", snapshot: bool = 
         if codec.accepts(value) and (pieces := codec.encode(value)) is not None:
             kept = codec.copy(value) if snapshot else None
             return Encoded(
-                codec.name, _own(pieces), _libraries(codec, value), {} if kept is None else {"": kept}
+                _named(codec, value).name,
+                _own(pieces),
+                _libraries(codec, value),
+                {} if kept is None else {"": kept},
             )
+    value = drained(value, place)
+    if isinstance(value, contents.File):
+        return encode(value, pickles=pickles, place=place)
+    if isinstance(value, sequences.Items):
+        return Encoded(value.codec, _own(value.pieces()), value.libraries)
     return _Encoder(pickles, place, snapshot).encode(value)
+
+
+def drained(value: Any, place: str = "value") -> Any:
+    """Give what a generator yields as `Items` or a `File`, written down as it comes; any other value as it is.
+
+    Raises `CodecError` that names `place` for an item that has no format, and whatever the generator raises.
+    """
+    if not isinstance(value, sequences.LAZY):
+        return value
+
+    def part(item: Any, where: str) -> sequences.Part:
+        one = encode(item, pickles=False, place=where, snapshot=False)
+        return one.codec, extension(one.codec), one.pieces, one.libraries
+
+    return sequences.kept(value, place, part, functools.partial(decode, pickles=False))
 
 
 def decode(codec: str, data: Buffer, *, pickles: bool, imports: bool = True) -> Any:
@@ -129,10 +161,20 @@ def _libraries(codec: Codec, value: Any) -> dict[str, str] | None:
     return None if versions is None else versions(value)
 
 
+def _named(codec: Codec, value: Any) -> Codec:
+    """Give the codec under the name that it has for a value, where that depends on the value."""
+    named = getattr(codec, "named", None)
+    return codec if named is None else named(value)
+
+
+def _flattened(pieces: Sequence[Buffer]) -> Sequence[Buffer]:
+    return pieces if isinstance(pieces, Pieces) else [flat(piece) for piece in pieces]
+
+
 def _own(pieces: Sequence[Buffer]) -> Sequence[Buffer]:
     """Copy pieces that are small: one write, and nobody else's memory."""
-    flattened = [flat(piece) for piece in pieces]
-    return (b"".join(flattened),) if sum(map(len, flattened)) <= _OWN else flattened
+    flattened = _flattened(pieces)
+    return (b"".join(flattened),) if total(flattened) <= _OWN else flattened
 
 
 class _Encoder:
@@ -182,7 +224,7 @@ class _Encoder:
     def _file(self, value: Any, path: str, codecs: tuple[Codec, ...]) -> Any:
         for codec in codecs:
             if codec.accepts(value) and (pieces := codec.encode(value)) is not None:
-                name = self._add(path, codec.name, [flat(piece) for piece in pieces])
+                name = self._add(path, _named(codec, value).name, _flattened(pieces))
                 self._libraries |= _libraries(codec, value) or {}
                 if self._snapshot and (kept := codec.copy(value)) is not None:
                     self._snapshots[name] = kept
@@ -200,7 +242,7 @@ class _Encoder:
         self._whole = data
         return None
 
-    def _add(self, path: str, codec: str, pieces: list[Buffer]) -> str:
+    def _add(self, path: str, codec: str, pieces: Sequence[Buffer]) -> str:
         name = member_name(path, extension(codec), self._members)
         self._members[name] = (codec, pieces)
         return name
@@ -222,6 +264,9 @@ def _decode(codec: str, data: Buffer, allowed: bool, imports: bool, snapshots: d
                 return _leaf(kind, part, allowed)
 
             return Reader(member, imports=imports).read(tree)
+        if codec in sequences.EXTENSIONS:
+            file = contents.in_memory(data, f".{sequences.EXTENSIONS[codec]}")
+            return sequences.Items(file, codec, functools.partial(decode, pickles=False, imports=imports))
         return _leaf(codec, data, allowed)
     except CodecError:
         raise

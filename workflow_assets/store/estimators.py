@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from workflow_assets.errors import CodecError
 from workflow_assets.store.arrays import parsed
 from workflow_assets.store.formats import Buffer, library
 from workflow_assets.store.packs import members
@@ -25,7 +26,7 @@ _TRUSTED = [
     "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
 ]
 """What skops does not know, and is nothing but numbers in Python. Trees are not among it: compiled code follows the
-places of their nodes wherever they lead."""
+places of their nodes wherever they lead, and skops does not trust them for that reason either."""
 
 
 class EstimatorCodec:
@@ -62,9 +63,12 @@ class EstimatorCodec:
     def decode(self, data: Buffer) -> Any:
         """Give the estimator; raise `CodecError` for a file that holds a type which skops does not trust."""
         loads = library("skops.io", "a model of scikit-learn in the format of skops", "skops").loads
-        for name, part in members(data).items():
-            if name.endswith(".npy"):
+        for part in members(data).values():  # whatever they are called
+            start = bytes(part[:6])
+            if start == b"\x93NUMPY":
                 parsed(part)  # which claims no more than there is
+            elif start[:2] == b"PK":
+                raise CodecError("the stored model holds a sparse matrix, whose indices may lead anywhere")
         return loads(bytes(data), trusted=_TRUSTED)
 
     def copy(self, value: Any) -> Any:  # noqa: ARG002

@@ -15,7 +15,8 @@ milliseconds, where a small datum else takes some hundredths of one.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -122,7 +123,7 @@ class FileStore(Store):
         except OSError as error:
             raise self._files.error("take a datum", error) from error
 
-    def _write_object(self, name: str, pieces: Iterable[Buffer]) -> None:
+    def _write_object(self, name: str, pieces: Sequence[Buffer]) -> None:
         try:
             self._files.write(f"{self._root}/objects/{name[:2]}", name, pieces)
         except OSError as error:
@@ -141,12 +142,17 @@ class FileStore(Store):
             )
         return data
 
+    def _set_aside(self, name: str) -> None:
+        folder = f"{self._root}/objects/{name[:2]}"
+        with suppress(OSError):  # as where it may only be read
+            os.rename(f"{folder}/{name}", f"{folder}/{name}.damaged")
+
     # -- deleting -----------------------------------------------------------------------------------------------
 
-    def recorded(self, key: str) -> Record | None:
-        """Give what was recorded of a datum, also where its bytes are gone."""
+    def recorded(self, keys: Iterable[str]) -> dict[str, Record]:
+        """Give what was recorded of data, also of those whose bytes are gone, by key."""
         try:
-            return self._log.find(checked(key))
+            return self._log.find_all(keys)
         except (OSError, ValueError) as error:
             raise self._files.error("be read", error) from error
 
@@ -179,13 +185,17 @@ class FileStore(Store):
                 for name in entries(folder):
                     with suppress(FileNotFoundError):
                         status = os.lstat(f"{folder}/{name}")
-                        yield name, status.st_size, now - status.st_mtime
+                        whose = name if name[:2] == part else f"{part}/{name}"  # a temporary file
+                        yield whose, status.st_size, now - status.st_mtime
         except OSError as error:
             raise self._files.error("be read", error) from error
 
     def _now(self) -> float:
         """Tell the time by the clock that files are dated with, which may be another machine's."""
-        probe, descriptor = self._files.create(self._root)
+        try:
+            probe, descriptor = self._files.create(self._root)
+        except OSError:  # nobody writes here: no file is young
+            return time.time()
         try:
             return os.fstat(descriptor).st_mtime
         finally:
@@ -198,7 +208,7 @@ class FileStore(Store):
             if keys:
                 self._log.delete(keys)
             for name in objects:
-                unlink(f"{self._root}/objects/{name[:2]}/{name}")
+                unlink(f"{self._root}/objects/{name if '/' in name else f'{name[:2]}/{name}'}")
             for folder in self._journal_folders():
                 self._merge(folder, versions)
         except OSError as error:

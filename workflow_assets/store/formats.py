@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple, Protocol, overload
 
 from workflow_assets.errors import CodecError
 
@@ -12,6 +12,55 @@ Buffer = bytes | bytearray | memoryview
 
 LONG = 2048
 """Texts and bytes beyond this are files of their own."""
+
+
+class Chunk(NamedTuple):
+    """Bytes that are read when they are asked for: `size` of them, by `read(start, size)`."""
+
+    read: Callable[[int, int], Buffer]
+    start: int
+    size: int
+
+
+class Pieces(Sequence[Buffer]):
+    """The pieces of what is too large for memory: each is read when it is asked for, as often as that is.
+
+    >>> list(Pieces([b"ab", Chunk(lambda start, size: b"cdef"[start : start + size], 1, 2)]))
+    [b'ab', b'de']
+    """
+
+    __slots__ = ("chunks", "size")
+
+    def __init__(self, chunks: Iterable[Buffer | Chunk]) -> None:
+        self.chunks = list(chunks)
+        self.size = sum(chunk.size if isinstance(chunk, Chunk) else len(chunk) for chunk in self.chunks)
+
+    @classmethod
+    def joined(cls, groups: Iterable[Sequence[Buffer]]) -> Sequence[Buffer]:
+        """Give the pieces of several groups, one after the other; what is read late stays so."""
+        chunks: list[Buffer | Chunk] = []
+        for group in groups:
+            chunks += group.chunks if isinstance(group, Pieces) else group
+        plain = [chunk for chunk in chunks if not isinstance(chunk, Chunk)]
+        return plain if len(plain) == len(chunks) else cls(chunks)
+
+    def __len__(self) -> int:
+        return len(self.chunks)
+
+    @overload
+    def __getitem__(self, place: int) -> Buffer: ...
+    @overload
+    def __getitem__(self, place: slice) -> Pieces: ...
+    def __getitem__(self, place: int | slice) -> Buffer | Pieces:
+        if isinstance(place, slice):
+            return Pieces(self.chunks[place])
+        chunk = self.chunks[place]
+        return chunk.read(chunk.start, chunk.size) if isinstance(chunk, Chunk) else chunk
+
+
+def total(pieces: Sequence[Buffer]) -> int:
+    """Give the number of bytes in pieces, without reading them."""
+    return pieces.size if isinstance(pieces, Pieces) else sum(map(len, pieces))
 
 
 class Codec(Protocol):

@@ -6,6 +6,7 @@ import datetime
 import sys
 from typing import Any
 
+from workflow_assets.errors import CodecError
 from workflow_assets.store.trees import Reader, Writer, read_zone, write_zone
 
 MOST = 100_000
@@ -65,8 +66,12 @@ def read_index(tree: dict[str, Any]) -> Any:
     import pandas as pd
 
     if "levels" in tree:
+        levels = [read_index(level) for level in tree["levels"]]
+        for codes, level in zip(tree["codes"], levels, strict=True):
+            if codes and not -1 <= min(codes) <= max(codes) < len(level):  # others would read foreign memory
+                raise CodecError(f"the stored labels are beyond the {len(level)} that there are")
         return pd.MultiIndex(
-            levels=[read_index(level) for level in tree["levels"]],
+            levels=levels,
             codes=tree["codes"],
             names=[read_plain(name) for name in tree["names"]],
             verify_integrity=False,
@@ -76,7 +81,10 @@ def read_index(tree: dict[str, Any]) -> Any:
         start, stop, step = tree["range"]
         return pd.RangeIndex(start, stop, step, name=name)
     if "unit" not in tree:
-        values = np.empty(len(tree["values"]), tree["dtype"])
+        dtype = np.dtype(str(tree["dtype"]))
+        if dtype.kind not in "Obiuf":
+            raise CodecError(f"the stored labels claim to be of {dtype}")
+        values = np.empty(len(tree["values"]), dtype)
         values[:] = read_plain(tree["values"])
         return pd.Index(values, name=name, dtype=values.dtype)
     numbers = np.array(tree["values"], dtype="i8")

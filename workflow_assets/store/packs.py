@@ -58,7 +58,8 @@ def unpack(data: Buffer) -> tuple[dict[str, Any], dict[str, Any]]:
 def members(data: Buffer) -> dict[str, memoryview]:
     """Give the files of a zip archive that is not compressed, without copying them; raise `CodecError` for others."""
     view = memoryview(data)
-    found = {}
+    found: dict[str, memoryview] = {}
+    left = len(view)
     with zipfile.ZipFile(_Source(view)) as archive:
         for entry in archive.infolist():
             at = entry.header_offset
@@ -68,8 +69,9 @@ def members(data: Buffer) -> dict[str, memoryview]:
                 + int.from_bytes(view[at + 26 : at + 28], "little")
                 + int.from_bytes(view[at + 28 : at + 30], "little")
             )
+            left -= entry.file_size  # the same bytes for several files would be several times the memory
             whole = entry.compress_type == zipfile.ZIP_STORED and entry.file_size == entry.compress_size
-            if not whole or start + entry.file_size > len(view) or entry.filename in found:
+            if not whole or left < 0 or start + entry.file_size > len(view) or entry.filename in found:
                 raise CodecError(
                     f"the stored archive is compressed, or claims {entry.file_size} bytes for {entry.filename!r}"
                 )

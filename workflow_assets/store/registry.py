@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import enum
 import pickle
 import re
 import threading
+from typing import Any
 
 from workflow_assets.errors import CodecError, did_you_mean
 from workflow_assets.store.arrays import ArrayCodec
+from workflow_assets.store.classes import kind_of
+from workflow_assets.store.contents import FileCodec
 from workflow_assets.store.estimators import EstimatorCodec
 from workflow_assets.store.formats import Codec
 from workflow_assets.store.frames import FrameCodec
@@ -33,8 +37,11 @@ _OURS: tuple[Codec, ...] = (
     ImageCodec("tiff"),
     FigureCodec(),
     EstimatorCodec(),
+    FileCodec(),
 )
-_RESERVED = frozenset({"json", "composite", "pickle"})
+_RESERVED = frozenset({"json", "composite", "pickle", "lines", "items"})
+_FILES = "file."
+"""What the name of the codec of a file begins with; its ending follows."""
 _METHODS = ("accepts", "encode", "decode", "copy")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 
@@ -104,9 +111,36 @@ def known_codecs() -> tuple[Codec, ...]:
     return _known
 
 
+_LASTING = frozenset(
+    {
+        ("matplotlib", "Figure"),
+        ("polars", "DataFrame"),
+        ("polars", "Series"),
+        ("PIL", "Image"),
+        ("scipy", "sparray"),
+        ("scipy", "spmatrix"),
+    }
+)
+"""Types of other libraries that are stored in a format which all their versions read alike."""
+
+
+def has_own_format(cls: Any) -> bool:
+    """Tell whether values of a class are stored in a format that all versions of its library read alike.
+
+    >>> import decimal, enum
+    >>> has_own_format(enum.Enum), has_own_format(decimal.Context)
+    (True, False)
+    """
+    if issubclass(cls, enum.Enum) or kind_of(cls) is not None:
+        return True
+    return any((base.__module__.partition(".")[0], base.__name__) in _LASTING for base in cls.__mro__)
+
+
 def find_codec(name: str) -> Codec:
     """Give the codec of a name; raise `CodecError` that names near matches where there is none."""
     codec = _by_name.get(name)
+    if codec is None and name.startswith(_FILES):
+        return FileCodec(name.removeprefix(_FILES))
     if codec is None:
         raise CodecError(
             f"no codec is called {name!r}: if it is one of yours, first import the module that registers it; "

@@ -5,6 +5,7 @@
     <prefix>/records/ab/<key>.json              as in a folder: see `FileStore`
     <prefix>/objects/ab/<key>.<digest>.<ext>
     <prefix>/references/<asset>/<number>-….jsonl
+    <prefix>/packs/….jsonl.gz                   copies of many records: see `copies`
 
 A record is written on condition that there is none (``If-None-Match: *``), so that of two writers one wins. Large
 objects are sent in parts, which become an object when the last has arrived: who is killed before leaves parts that
@@ -15,19 +16,17 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
-import random
 import re
-import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, ClassVar
 
 from workflow_assets.errors import CorruptDatumError, StoreError, did_you_mean
 from workflow_assets.store.base import Asset, Record, Store
+from workflow_assets.store.buckets import AT_ONCE, Bucket, Entry, MissingError, StandingError
 from workflow_assets.store.codecs import Buffer
-from workflow_assets.store.downloads import Signer, ask
+from workflow_assets.store.copies import Copies
+from workflow_assets.store.leases import BucketClaim, claimed, deleting
 from workflow_assets.store.records import (
     LONGEST_JOURNAL,
     Held,
@@ -39,33 +38,22 @@ from workflow_assets.store.records import (
     journal_name,
     journal_number,
     journal_to_bytes,
+    latest,
     record_from_bytes,
     record_to_bytes,
+    trimmed,
+    versions,
 )
-
-_PART = 16 << 20
-"""Objects above this size are sent in parts of it; a service takes 10,000 parts of at least 5 MiB."""
-
-_PARTS_AT_ONCE = 4
-_AT_ONCE = 32
-"""How many requests for small objects are under way at a time."""
 
 _PLACE = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/+(.*?))?/*")
 _OPTIONS = ("key", "secret", "token", "profile", "region", "anon")
-_TRANSIENT = frozenset(
-    {"SlowDown", "InternalError", "RequestTimeout", "ServiceUnavailable", "Throttling", "ThrottlingException"}
-    | {"ConditionalRequestConflict", "OperationAborted", "IncompleteBody", "BadDigest", "TooManyRequests"}
-)
 
-T = TypeVar("T")
+_MANY = 200
+"""For more names than this, folders are listed; for fewer, each is looked up."""
 
-
-class _MissingError(Exception):
-    """There is no such object."""
-
-
-class _StandingError(Exception):
-    """There is such an object already."""
+_PAGE = 1000
+_WORTH = 100
+"""How many entries of a list cost as much as looking one name up."""
 
 
 class _Hidden(dict[str, Any]):
@@ -94,6 +82,8 @@ class S3Store(Store):
     Raises `StoreError` for a place that is none, and an option that there is not.
     """
 
+    at_once: ClassVar[int] = AT_ONCE // 2
+
     def __init__(
         self,
         place: str,
@@ -119,36 +109,32 @@ class S3Store(Store):
                 raise StoreError(f"an S3 store has no option {name!r}: {did_you_mean(name, _OPTIONS)}")
         if attempts < 1:
             raise StoreError(f"attempts is {attempts}: expected at least one")
-        self.bucket: str = matched[1]
-        self.prefix = f"{matched[2]}/" if matched[2] else ""
-        self.endpoint_url = endpoint_url
-        self.attempts = attempts
-        self._options = _Hidden(options or {})
-        self._client: tuple[int, Any] = (0, None)
-        self._opening = (0, threading.Lock())
-        self._numbers = itertools.count()
+        prefix = f"{matched[2]}/" if matched[2] else ""
+        self._bucket = Bucket(matched[1], prefix, endpoint_url, _Hidden(options or {}), attempts)
+        self._copies = Copies(self._bucket)
         self._journals: dict[str, dict[str, Held]] = {}
 
     def __repr__(self) -> str:
-        endpoint = f", endpoint_url={self.endpoint_url!r}" if self.endpoint_url else ""
-        return f"S3Store({self._place!r}{endpoint})"
+        url = self._bucket.endpoint_url
+        return f"S3Store({self._place!r}{f', endpoint_url={url!r}' if url else ''})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopen, (self._place, self.endpoint_url, self._options, self.pickles, self.attempts)
+        bucket = self._bucket
+        return _reopen, (self._place, bucket.endpoint_url, bucket.options, self.pickles, bucket.attempts)
 
     @property
     def _place(self) -> str:
-        return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
+        return f"s3://{self._bucket.name}/{self._bucket.prefix}".rstrip("/")
 
     # -- datums -------------------------------------------------------------------------------------------------
 
     def check_writable(self) -> None:
         """Raise `StoreError` if the bucket cannot be written, or its service knows no conditions."""
-        name = f"objects/.{self._unique()}"
-        self._put(name, b"")
+        name = f"objects/.{self._bucket.unique()}"
+        self._bucket.put(name, b"")
         try:
-            self._put(name, b"", only_if_new=True)
-        except _StandingError:
+            self._bucket.put(name, b"", only_if_new=True)
+        except StandingError:
             return
         finally:
             self._delete([name])
@@ -159,71 +145,146 @@ class S3Store(Store):
 
     def find(self, key: str) -> Record | None:
         """Give the record of a datum, or None if it is not stored, or not whole."""
-        try:
-            record = record_from_bytes(key, bytes(self._get(_record_name(key))))
-            if record is None or record.location is None:
-                return record
-            size = self._call("head_object", _object_name(record.location), finish=_size)
-        except _MissingError:
-            return None
-        return record if size == record.size else None
+        record, _, _ = self._look_up(key)
+        if record is None or record.location is None:
+            return record
+        return record if self._size(_object_name(record.location)) == record.size else None
 
     def find_all(self, keys: Iterable[str]) -> dict[str, Record]:
         """Give the records of those datums that are stored and whole, by key, asking for many at once."""
+        return self._whole(self.recorded(keys))
+
+    def recorded(self, keys: Iterable[str]) -> dict[str, Record]:
+        """Give what was recorded of data, also of those whose bytes are gone, by key, asking for many at once."""
         names = {_record_name(key): key for key in keys}
-        found: dict[str, Record] = {}
-        large: dict[str, Record] = {}
-        answers = self._ask(names, bodies=True)
-        for name in answers.keys() & names.keys():
-            if (record := record_from_bytes(key := names.pop(name), answers[name].data)) is not None:
-                if record.location is None:
-                    found[key] = record
-                else:
-                    large[_object_name(record.location)] = record
-        sizes = self._ask(large, bodies=False)
-        for name, record in large.items():
-            if name not in sizes:
-                names[name] = record.key
-            elif sizes[name] == (True, record.size, b""):
-                found[record.key] = record
-        with ThreadPoolExecutor(_AT_ONCE) as pool:  # what did not answer plainly
-            for record in filter(None, pool.map(self.find, names.values())):
-                found[record.key] = record
+        listed, unlisted = self._listed(names)
+        tags = {names[name]: entry.tag for name, entry in listed.items()}
+        copies = self._copies.read(tags) if len(tags) > _MANY else {}
+        found = {}
+        for key, line in copies.items():
+            if (record := record_from_bytes(key, line)) is not None:
+                found[key] = record
+        others = [key for key in (*tags, *(names[name] for name in unlisted)) if key not in found]
+        for key, (record, tag, line) in zip(others, self._bucket.map(self._look_up, others), strict=True):
+            if record is not None:
+                found[key] = record
+                if tags.get(key) == tag:
+                    self._copies.note(key, tag, line)
         return found
 
     def keys(self) -> Iterator[str]:
         """Give the key of every record in the bucket, in any order."""
-        for name in self._list("records/"):
-            folder, _, last = name.partition("/")
+        for entry in self._bucket.entries("records/"):
+            _, folder, last = (*entry.name.split("/"), "", "")[:3]
             if last.endswith(".json") and is_name(key := last[:-5]) and folder == key[:2]:
                 yield key
 
-    def _write_record(self, record: Record, replace: bool) -> Record:
-        name, data = _record_name(record.key), record_to_bytes(record)
+    def _look_up(self, key: str) -> tuple[Record | None, str, bytes]:
+        """Give the record of a datum, whole or not, with the tag and the bytes that it was read from."""
         try:
-            self._put(name, data, only_if_new=not replace)
-        except _StandingError:
+            data, tag = self._bucket.get(_record_name(key))
+        except MissingError:
+            return None, "", b""
+        return record_from_bytes(key, line := bytes(data)), tag, line
+
+    def _whole(self, records: dict[str, Record]) -> dict[str, Record]:
+        """Give those records whose objects are there, with the right size."""
+        names = {_object_name(one.location): one for one in records.values() if one.location is not None}
+        listed, unlisted = self._listed(names)
+        sizes: dict[str, int | None] = {name: entry.size for name, entry in listed.items()}
+        sizes.update(zip(unlisted, self._bucket.map(self._size, unlisted), strict=True))
+        for name, record in names.items():
+            if sizes.get(name) != record.size:
+                del records[record.key]
+        return records
+
+    def _size(self, name: str) -> int | None:
+        try:
+            return self._bucket.size(name)
+        except MissingError:
+            return None
+
+    def _listed(self, names: Collection[str]) -> tuple[dict[str, Entry], list[str]]:
+        """Look for many names by listing what is there; give what was found, and the names that this left open.
+
+        They are left open where there are few, and where so much else is there that looking up each of them is quicker.
+        """
+        if len(names) <= _MANY:
+            return {}, list(names)
+        starts: dict[str, set[str]] = {}
+        for name in names:
+            starts.setdefault(name[: name.index("/") + 2], set()).add(name)
+
+        def walk(start: str) -> tuple[dict[str, Entry], set[str]]:
+            wanted = starts[start]
+            entries = self._bucket.entries(start)
+            found = {
+                entry.name: entry
+                for entry in itertools.islice(entries, _PAGE + _WORTH * len(wanted))
+                if entry.name in wanted
+            }
+            return found, wanted - found.keys() if next(entries, None) is not None else set()
+
+        found: dict[str, Entry] = {}
+        left: list[str] = []
+        for listed, unlisted in self._bucket.map(walk, starts):
+            found.update(listed)
+            left.extend(unlisted)
+        return found, left
+
+    def _write_record(self, record: Record, replace: bool) -> Record:
+        name, line = _record_name(record.key), record_to_bytes(record)
+        try:
+            tag = self._bucket.put(name, line, only_if_new=not replace)
+        except StandingError:
             standing = self.find(record.key)
             if standing is not None:
                 return standing
-            self._put(name, data)  # a damaged one stood in the way
+            tag = self._bucket.put(name, line)  # a damaged one stood in the way
+        self._copies.note(record.key, tag, line)
         return record
 
-    def _write_object(self, name: str, pieces: Iterable[Buffer]) -> None:
-        views = [memoryview(piece).cast("B") for piece in pieces]
-        size = sum(map(len, views))
-        if size <= _PART:
-            self._put(_object_name(name), b"".join(views))
-        else:
-            self._put_parts(_object_name(name), views, max(_PART, -(-size // 10_000)))
+    def _write_object(self, name: str, pieces: Sequence[Buffer]) -> None:
+        self._bucket.put_pieces(_object_name(name), pieces)
 
     def _read_object(self, name: str) -> Buffer:
         try:
-            return self._get(_object_name(name))
-        except _MissingError:
+            return self._bucket.get(_object_name(name))[0]
+        except MissingError:
             raise CorruptDatumError(
                 f"the object {name} is gone from {self!r}; run again to compute it anew"
             ) from None
+
+    # -- deleting -----------------------------------------------------------------------------------------------
+
+    def _set_aside(self, name: str) -> None:
+        self._delete([_object_name(name)])
+
+    def claim(self) -> BucketClaim:
+        """Begin to use data, which nobody may delete meanwhile."""
+        return BucketClaim(self._bucket)
+
+    def claimed(self) -> set[str]:
+        """Give the keys of the data that are being used."""
+        return claimed(self._bucket)
+
+    def deleting(self) -> AbstractContextManager[None]:
+        """Make those wait who claim data from now on."""
+        return deleting(self._bucket)
+
+    def objects(self) -> Iterator[tuple[str, int, float]]:
+        """Give each object's name, its bytes, and the seconds since it was written."""
+        for entry in self._bucket.entries("objects/"):
+            yield entry.name[len("objects/ab/") :], entry.size, entry.age
+
+    def delete(self, keys: Collection[str], objects: Iterable[str], versions: int) -> None:
+        """Delete copies of records, records, then objects, and forget all but the last versions of each partition."""
+        if keys:
+            self._copies.drop(keys)
+            self._bucket.delete(map(_record_name, keys))
+        self._bucket.delete(map(_object_name, objects))
+        for folder in self._journal_folders():
+            self._merge(folder, versions)
 
     # -- references ---------------------------------------------------------------------------------------------
 
@@ -234,23 +295,46 @@ class S3Store(Store):
         folder = _journal_folder(asset)
         names = self._journal(folder)
         number = max(map(journal_number, names), default=0) + 1
-        held = {partition: (number, key) for partition, key in keys.items()}
-        self._put(folder + journal_name(number, self._unique()), journal_to_bytes(held))
+        held = {partition: [(number, key)] for partition, key in keys.items()}
+        self._bucket.put(folder + journal_name(number, self._bucket.unique()), journal_to_bytes(held))
         if len(names) >= LONGEST_JOURNAL:
-            # All that the files say goes into one, and only then are they deleted; lines keep their numbers, so that
-            # a file which somebody else adds meanwhile wins or loses as it would have.
-            held, names = self._held(folder)
-            number = max(map(journal_number, names), default=0)  # so that numbers never fall back
-            self._put(folder + journal_name(number, self._unique()), journal_to_bytes(held))
-            self._delete([folder + name for name in names])
+            self._merge(folder)
+        self._copies.flush()
+
+    def _merge(self, folder: str, count: int | None = None) -> None:
+        """Put all that the files of a journal say into one, or so many last versions, and only then delete them.
+
+        Lines keep their numbers, so that a file which somebody else adds meanwhile wins or loses as it would have.
+        """
+        held, names = self._held(folder)
+        number = max(map(journal_number, names), default=0)  # so that numbers never fall back
+        if count is not None:
+            held = trimmed(held, count)
+        self._bucket.put(folder + journal_name(number, self._bucket.unique()), journal_to_bytes(held))
+        self._delete([folder + name for name in names])
 
     def references(self, asset: Asset) -> dict[str, str]:
         """Give, for each partition of an asset, the key of the datum that it holds."""
         held, _ = self._held(_journal_folder(asset))
-        return {partition: key for partition, (_, key) in held.items()}
+        return latest(held)
+
+    def versions(self, asset: Asset, partition: str = "") -> list[str]:
+        """Give the keys of the data that a partition has held, the present one last."""
+        held, _ = self._held(_journal_folder(asset))
+        return versions(held.get(partition, ()))
+
+    def journals(self) -> Iterator[Held]:
+        """Give what each asset's partitions have held."""
+        for folder in self._journal_folders():
+            yield self._held(folder)[0]
+
+    def _journal_folders(self) -> list[str]:
+        names = (entry.name.rpartition("/") for entry in self._bucket.entries("references/"))
+        return list(dict.fromkeys(f"{folder}/" for folder, _, name in names if is_journal(name)))
 
     def _journal(self, folder: str) -> list[str]:
-        return [name for name in self._list(folder, "/") if is_journal(name)]
+        names = (entry.name[len(folder) :] for entry in self._bucket.entries(folder, delimiter="/"))
+        return [name for name in names if is_journal(name)]
 
     def _held(self, folder: str) -> tuple[Held, list[str]]:
         """Read a journal; give what it says, and the names of its files, each of which is read once."""
@@ -258,13 +342,12 @@ class S3Store(Store):
             names = self._journal(folder)
             known = self._journals.get(folder, {})
             try:
-                with ThreadPoolExecutor(_AT_ONCE) as pool:
-                    new = [name for name in names if name not in known]
-                    lines = dict(
-                        zip(new, pool.map(lambda name: self._lines(folder + name), new), strict=True)
-                    )
+                new = [name for name in names if name not in known]
+                lines = dict(
+                    zip(new, self._bucket.map(self._lines, [folder + name for name in new]), strict=True)
+                )
                 break
-            except _MissingError:  # merged meanwhile, into a file that we do not know of
+            except MissingError:  # merged meanwhile, into a file that we do not know of
                 if not patience:
                     raise StoreError(
                         f"the references {folder} of {self!r} change faster than they can be read"
@@ -273,255 +356,20 @@ class S3Store(Store):
         self._journals[folder] = files
         held: Held = {}
         for one in files.values():
-            for partition, noted in one.items():
-                if partition not in held or held[partition] < noted:
-                    held[partition] = noted
+            for partition, notes in one.items():
+                known_notes = held.setdefault(partition, [])
+                known_notes += [note for note in notes if note not in known_notes]
         return held, names
 
     def _lines(self, name: str) -> Held:
         held: Held = {}
-        journal_from_bytes(self._get(name), held)
+        journal_from_bytes(self._bucket.get(name)[0], held)
         return held
-
-    # -- requests -----------------------------------------------------------------------------------------------
-
-    def _get(self, name: str) -> Buffer:
-        data: bytearray = self._call("get_object", name, finish=_body)
-        return data
-
-    def _put(self, name: str, data: bytes, *, only_if_new: bool = False) -> None:
-        condition: dict[str, Any] = {"IfNoneMatch": "*"} if only_if_new else {}
-        self._call("put_object", name, Body=data, **condition)
-
-    def _put_parts(self, name: str, views: list[memoryview], size: int) -> None:
-        """Send an object in parts; it is there when all are, and after a failure none is left."""
-        upload = self._call("create_multipart_upload", name)["UploadId"]
-        try:
-            with ThreadPoolExecutor(_PARTS_AT_ONCE) as pool:
-
-                def send(numbered: tuple[int, list[memoryview]]) -> dict[str, Any]:
-                    number, part = numbered
-                    sent = self._call(
-                        "upload_part", name, UploadId=upload, PartNumber=number, Body=b"".join(part)
-                    )
-                    return {"PartNumber": number, "ETag": sent["ETag"]}
-
-                try:
-                    parts = list(pool.map(send, enumerate(_parts(views, size), start=1)))
-                except BaseException:
-                    pool.shutdown(cancel_futures=True)
-                    raise
-            try:
-                self._call(
-                    "complete_multipart_upload", name, UploadId=upload, MultipartUpload={"Parts": parts}
-                )
-            except (
-                _MissingError
-            ):  # completed at an earlier attempt, whose answer was lost; or aborted by somebody
-                if self._call("head_object", name, finish=_size) != sum(map(len, views)):
-                    raise
-        except BaseException as error:
-            with contextlib.suppress(StoreError, _MissingError):  # what went wrong before says more
-                self._call("abort_multipart_upload", name, UploadId=upload)
-            if isinstance(error, _MissingError):
-                raise self._error("an upload was aborted by somebody else", "", 0) from None
-            raise
 
     def _delete(self, names: Iterable[str]) -> None:
         """Delete objects, if that is allowed: none of them is missed or in the way."""
-        for name in names:
-            try:
-                self._call("delete_object", name)
-            except (StoreError, _MissingError):
-                return
-
-    def _list(self, folder: str, delimiter: str = "") -> Iterator[str]:
-        """Give the names that begin with a folder's, without it."""
-        start = len(self.prefix) + len(folder)
-        more: dict[str, Any] = {}
-        while True:
-            page = self._call("list_objects_v2", folder, Delimiter=delimiter, **more)
-            for entry in page.get("Contents", ()):
-                yield entry["Key"][start:]
-            if not page.get("IsTruncated"):
-                return
-            more = {"ContinuationToken": page["NextContinuationToken"]}
-
-    def _ask(self, names: Iterable[str], *, bodies: bool) -> dict[str, Any]:
-        """Ask for small objects, many at once, and give what was answered plainly."""
-        names = list(names)
-        if len(names) < 2:
-            return {}
-        client = self._connected()
-        signer = None
-        credentials = client._request_signer._credentials  # noqa: SLF001 - as refreshed; no other way leads there
-        if credentials is not None:
-            frozen = credentials.get_frozen_credentials()
-            signer = Signer(client.meta.region_name, frozen.access_key, frozen.secret_key, frozen.token)
-        url = client.generate_presigned_url("get_object", {"Bucket": self.bucket, "Key": f"{self.prefix}x"})
-        return ask(url.partition("?")[0][:-1], names, signer, bodies=bodies, at_once=_AT_ONCE)
-
-    def _call(
-        self, operation: str, name: str, *, finish: Callable[[Any], Any] | None = None, **parameters: Any
-    ) -> Any:
-        """Do one request, as often as it takes; a `StoreError` says why it could not be done."""
-        from botocore import exceptions
-
-        key = "Prefix" if operation == "list_objects_v2" else "Key"
-        call = getattr(self._connected(), operation)
-        for attempt in itertools.count(1):
-            try:
-                answer = call(Bucket=self.bucket, **{key: f"{self.prefix}{name}"}, **parameters)
-                return answer if finish is None else finish(answer)
-            except exceptions.ClientError as error:
-                code = str(error.response.get("Error", {}).get("Code", ""))
-                status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-                if status == 412:
-                    raise _StandingError from None
-                if status == 404 and code != "NoSuchBucket":
-                    raise _MissingError from None
-                if (status < 500 and status != 429 and code not in _TRANSIENT) or status == 501:
-                    raise self._error(f"{code or status}", code, status) from error
-                reason = f"{status} {code}".strip()
-            except _passing(exceptions) as error:
-                reason = type(error).__name__
-                if attempt == self.attempts:
-                    raise self._error(reason, reason, 0, attempt) from error
-            except exceptions.BotoCoreError as error:
-                raise self._error(type(error).__name__, type(error).__name__, 0) from error
-            if attempt == self.attempts:
-                raise self._error(reason, "busy", 0, attempt)
-            longest = min(5.0, 0.1 * 2.0**attempt)
-            time.sleep(longest * random.uniform(0.5, 1.0))  # noqa: S311 - so that many do not come back at once
-        raise AssertionError
-
-    def _connected(self) -> Any:
-        """Give this process's client: a connection cannot be shared with the process that this one was forked from."""
-        process = os.getpid()
-        if self._client[0] != process:
-            if self._opening[0] != process:
-                self._opening = (process, threading.Lock())
-            with self._opening[1]:
-                if self._client[0] != process:
-                    self._client = (process, self._connect())
-        return self._client[1]
-
-    def _connect(self) -> Any:
-        import botocore.session
-        from botocore import UNSIGNED
-        from botocore.config import Config
-        from botocore.exceptions import BotoCoreError
-
-        given = self._options
-        settings: dict[str, Any] = {"signature_version": UNSIGNED} if given.get("anon") else {}
-        try:
-            session = botocore.session.Session(profile=given.get("profile"))
-            region = given.get("region") or session.get_config_variable("region") or "us-east-1"
-            return session.create_client(
-                "s3",
-                region_name=region,
-                endpoint_url=self.endpoint_url,
-                aws_access_key_id=given.get("key"),
-                aws_secret_access_key=given.get("secret"),
-                aws_session_token=given.get("token"),
-                config=Config(
-                    retries={"total_max_attempts": 1},  # ours wait, and say what they waited for
-                    max_pool_connections=_AT_ONCE,
-                    connect_timeout=10,
-                    read_timeout=60,
-                    request_checksum_calculation="when_required",  # not every service knows the newer ones
-                    response_checksum_validation="when_required",
-                    **settings,
-                ),
-            )
-        except (BotoCoreError, ValueError) as error:
-            raise self._error(type(error).__name__, type(error).__name__, 0) from error
-
-    def _unique(self) -> str:
-        return f"{os.urandom(6).hex()}-{next(self._numbers):x}"
-
-    def _error(self, reason: str, kind: str, status: int, attempts: int = 1) -> StoreError:
-        tried = f" after {attempts} attempts" if attempts > 1 else ""
-        where = self.endpoint_url or "the endpoint of your AWS settings"
-        cure = _CURES.get(kind) or (_CURES["AccessDenied"] if status in {401, 403} else _CURE)
-        return StoreError(
-            f"the bucket {self.bucket!r} at {where} cannot be used{tried}: {reason}. {cure.format(self.bucket)}"
-        )
-
-
-_CURE = "Check the bucket's name, the endpoint and the region"
-_DENIED = "Check the credentials, and that they may list, read, write and delete in the bucket {!r}"
-_UNREACHED = "Check the endpoint's URL and the network; what is stored already is not computed again"
-_CURES = {
-    "NoSuchBucket": "Create the bucket {!r}, or give the store another",
-    "AccessDenied": _DENIED,
-    "NoCredentialsError": "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE, or give `options`",
-    "PartialCredentialsError": "Give both the key and the secret",
-    "ProfileNotFound": "Name a profile that is in ~/.aws/config",
-    "NotImplemented": "The service lacks what a store needs: conditional writes and uploads in parts",
-    "EndpointConnectionError": _UNREACHED,
-    "ConnectTimeoutError": _UNREACHED,
-    "SSLError": "Check the endpoint's certificate; AWS_CA_BUNDLE names the authorities to trust",
-    "busy": "The service is too busy or broken: run again later; what is stored already is not computed again",
-}
-
-
-def _passing(exceptions: Any) -> tuple[type[Exception], ...]:
-    """Give the errors of a connection that may be better the next time."""
-    from botocore.parsers import ResponseParserError
-
-    return (
-        exceptions.ConnectionError,
-        exceptions.HTTPClientError,
-        exceptions.IncompleteReadError,
-        ResponseParserError,
-        _TornError,
-        OSError,
-    )
-
-
-class _TornError(Exception):
-    """A body ended before its time."""
-
-
-def _size(answer: Any) -> int:
-    if "ContentLength" not in answer:
-        raise _TornError
-    return int(answer["ContentLength"])
-
-
-def _body(answer: Any) -> bytearray:
-    """Read all of a body into memory that is allocated once."""
-    size = _size(answer)
-    data = bytearray(size)
-    view = memoryview(data)
-    stream = answer["Body"]
-    done = 0
-    while done < size and (piece := stream.read(min(1 << 20, size - done))):
-        view[done : done + len(piece)] = piece
-        done += len(piece)
-    if done < size:
-        raise _TornError
-    stream.close()
-    view.release()
-    return data
-
-
-def _parts(views: Iterable[memoryview], size: int) -> Iterator[list[memoryview]]:
-    """Cut pieces into parts of a size, without copying them."""
-    part: list[memoryview] = []
-    room = size
-    for view in views:
-        start = 0
-        while start < len(view):
-            part.append(view[start : start + room])
-            start += len(part[-1])
-            room -= len(part[-1])
-            if not room:
-                yield part
-                part, room = [], size
-    if part:
-        yield part
+        with contextlib.suppress(StoreError):
+            self._bucket.delete(names)
 
 
 def _record_name(key: str) -> str:

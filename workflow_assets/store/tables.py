@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from workflow_assets.errors import CodecError
+from workflow_assets.store.footers import check, filled
 from workflow_assets.store.formats import Buffer, library
 
 
@@ -15,6 +16,7 @@ class TableCodec:
     """polars frames, or series as a frame of one column; those with Python objects are pickled.
 
     Types are kept: categories and enums, time zones and units, lists and structs, decimals, columns of nothing.
+    Integers of 128 bits, which no other tool reads, are pickled, too.
     """
 
     extension = "parquet"
@@ -31,6 +33,7 @@ class TableCodec:
     def encode(self, value: Any) -> Sequence[Buffer] | None:
         """Give a Parquet file; None for a frame that it does not give back with the same types."""
         import polars as pl
+        import pyarrow as pa
 
         frame = value.to_frame() if self._kind == "Series" else value
         file = io.BytesIO()
@@ -41,11 +44,18 @@ class TableCodec:
             return None
         if again.schema != frame.schema or (_is_odd(frame) and not _is_same(again, frame)):
             return None
-        return (file.getbuffer(),)
+        try:
+            return filled(file.getbuffer())
+        except pa.ArrowException:  # integers of 128 bits, which no other tool reads
+            return None
 
     def decode(self, data: Buffer) -> Any:
         """Give a frame or series of its own memory; raise `CodecError` for bytes that polars cannot read."""
         pl = library("polars", "a polars frame", "polars")
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        check(pq.read_metadata(pa.BufferReader(pa.py_buffer(data))), len(data))
         try:
             frame = pl.read_parquet(io.BytesIO(data))
         except pl.exceptions.PanicException as error:  # which is no Exception

@@ -213,10 +213,8 @@ class Reader:
             return getattr(datetime, tag).fromisoformat(text).replace(fold=fold, tzinfo=read_zone(zone))
         if tag in {"numpy", "scalar"}:
             return self._numpy(tag, *content)
-        if tag == "enum":
-            return classes.find(content[0], self._imports)[content[1]]
-        if tag == "flag":
-            return classes.find(content[0], self._imports)(content[1])
+        if tag in {"enum", "flag"}:
+            return self._enum(tag, *content)
         if tag in classes.KINDS:
             name, fields, *more = content
             values = {key: self.read(item) for key, item in fields.items()}
@@ -225,15 +223,26 @@ class Reader:
             return self._member(content)
         raise CodecError(f"the stored value has the unknown mark ${tag}")
 
+    def _enum(self, tag: str, name: str, content: Any) -> Any:
+        cls = classes.find(name, self._imports)
+        if not issubclass(cls, enum.Enum if tag == "enum" else enum.Flag):
+            raise CodecError(f"the stored value is a {name}, which is no {tag}")
+        return cls.__members__[content] if tag == "enum" else cls(int(content))
+
     def _numpy(self, tag: str, name: str, content: Any) -> Any:
         import numpy as np
 
         if tag == "scalar":
-            return np.frombuffer(base64.b64decode(content), dtype=np.dtype(name))[0]
-        kind = getattr(np, name, None)
-        if not isinstance(kind, type) or not issubclass(kind, np.generic):
+            return np.frombuffer(base64.b64decode(content), dtype=np.dtype(str(name)))[0]
+        kind = vars(np).get(name)  # asking numpy itself may import
+        held = self.read(content)
+        if (
+            not isinstance(kind, type)
+            or not issubclass(kind, np.generic)
+            or type(held) not in _HELD.get(np.dtype(kind).kind, ())
+        ):
             raise CodecError(f"the stored value is a numpy {name}, and numpy has no such type")
-        return kind(self.read(content))
+        return kind(held)
 
 
 def write_zone(zone: Any) -> Any:
@@ -303,6 +312,15 @@ def _all_plain(items: Collection[Any]) -> bool:
     return kinds <= {bool, type(None)} or (kinds <= _PLAIN and all(map(is_plain, items)))
 
 
+_HELD: dict[str, tuple[type, ...]] = {
+    "b": (bool,),
+    "i": (int,),
+    "u": (int,),
+    "f": (float,),
+    "U": (str,),
+    "S": (bytes,),
+}
+"""What a scalar of numpy is made from, by the kind of its type: of a number, it may make as many bytes."""
 _PLAIN = {type(None), bool, int, str, float}
 _TEXT = {str}
 _NESTED = {dict, list}

@@ -8,6 +8,7 @@ import os
 import pickle
 import sys
 import threading
+import time
 from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ import pytest
 from workflow_assets.errors import CodecError, CorruptDatumError, StoreError, UnknownNameError
 from workflow_assets.store.base import INLINE, Record, Store
 from workflow_assets.store.codecs import encode
-from workflow_assets.store.records import content_digest
+from workflow_assets.store.records import content_digest, versions
 from workflow_assets_tests.conformance.sameness import assert_same
 
 
@@ -84,7 +85,10 @@ ODD_ASSETS = [
 
 
 class StoreLaws(ABC):
-    """The laws of `Store`, as tests."""
+    """The laws of `Store`, as tests; a far store holds to them on fewer bytes and names."""
+
+    flipped_every = 7
+    referred, referred_at_once, written_at_once = 200, 40, 60
 
     @abstractmethod
     def open(self, *, pickles: bool = True) -> Store:
@@ -271,7 +275,7 @@ class StoreLaws(ABC):
         """Nothing of it is returned as a value."""
         record = store.put("a1", value)
         data = bytearray(self.get_object(record.location))
-        for place in range(0, len(data), 7):
+        for place in range(0, len(data), self.flipped_every):
             data[place] ^= 0x10
             self.set_object(record.location, bytes(data))
             with pytest.raises(CorruptDatumError, match="the datum a1 is damaged"):
@@ -416,10 +420,11 @@ class StoreLaws(ABC):
 
     def test_many_references_are_remembered(self, store):
         """However many runs have added to them, the later ones win."""
-        for number in range(200):
+        numbers = range(self.referred)
+        for number in numbers:
             opened = store if number % 3 else self.open()
-            opened.refer(("a",), {f"p{number % 150}": f"k{number}", "": f"k{number}"})
-        expected = {f"p{number % 150}": f"k{number}" for number in range(200)} | {"": "k199"}
+            opened.refer(("a",), {f"p{number % 75}": f"k{number}", "": f"k{number}"})
+        expected = {f"p{number % 75}": f"k{number}" for number in numbers} | {"": f"k{numbers[-1]}"}
         assert self.open().references(("a",)) == expected
 
     def test_any_name_of_an_asset_is_safe(self, store):
@@ -474,7 +479,7 @@ class StoreLaws(ABC):
             values = [worker * 1.0, np.full(INLINE, worker), "x" * worker]
             return [
                 store.put(f"k{number}", values[number % 3], provenance={"run": worker})
-                for number in range(60)
+                for number in range(self.written_at_once)
             ]
 
         with ThreadPoolExecutor(8) as pool:
@@ -491,13 +496,13 @@ class StoreLaws(ABC):
         """Nothing that any of them noted is lost."""
 
         def note(worker: int) -> None:
-            for number in range(40):
+            for number in range(self.referred_at_once):
                 store.refer(("a",), {f"{worker}-{number}": "k"})
                 store.references(("a",))
 
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(note, range(8)))
-        assert len(self.open().references(("a",))) == 320
+        assert len(self.open().references(("a",))) == 8 * self.referred_at_once
 
     def test_a_place_that_can_be_written_is_not_complained_about(self, store):
         """Asking leaves no datum behind."""
@@ -505,3 +510,79 @@ class StoreLaws(ABC):
         assert store.find("a1") is None
         store.put("a1", LARGE)
         store.check_writable()
+
+    # -- deleting -----------------------------------------------------------------------------------------------
+
+    def test_what_is_deleted_is_gone_and_the_rest_stays(self, store):
+        """Records, objects, and older versions of what partitions held; for whoever has the place open."""
+        other = self.open()
+        for number in range(6):
+            store.put(f"a{number}", LARGE + number if number % 2 else number)
+            store.refer(("a",), {"p": f"a{number}", "same": "a1"})
+        objects = {name.split(".")[0]: name for name, _, _ in other.objects()}
+        assert objects.keys() == {"a1", "a3", "a5"}
+        assert other.versions(("a",), "p") == [f"a{number}" for number in range(6)]
+        with store.deleting():
+            store.delete({"a0", "a1", "absent"}, [objects["a1"]], 2)
+        for opened in (store, other, self.open()):
+            assert set(opened.keys()) == {"a2", "a3", "a4", "a5"}
+            assert opened.find("a0") is None
+            assert opened.find_all(["a1", "a3"]).keys() == {"a3"}
+            assert_same(opened.load("a5"), LARGE + 5)
+            assert opened.references(("a",)) == {"p": "a5", "same": "a1"}
+            assert opened.versions(("a",), "p") == ["a4", "a5"]
+            assert {name.split(".")[0]: size > 0 for name, size, _ in opened.objects()} == {
+                "a3": True,
+                "a5": True,
+            }
+        assert_same(other.load(other.put("a1", 7)), 7)
+
+    def test_what_was_recorded_outlives_the_bytes(self, store):
+        """A datum whose object was deleted is none, but what was recorded of it is told."""
+        record = store.put("a1", LARGE, metrics={"n": 1})
+        store.delete(set(), [record.location], 1)
+        for opened in (store, self.open()):
+            assert opened.find("a1") is None
+            assert opened.find_all(["a1"]) == {}
+            assert_same(opened.recorded(["a1", "absent"]), {"a1": record})
+        assert_same(store.load(store.put("a1", LARGE)), LARGE)
+
+    def test_what_is_claimed_is_known_until_the_claim_is_given_up(self, store):
+        """To whoever has the place open."""
+        other = self.open()
+        with store.claim() as claim:
+            claim.add(["a1", "a2"])
+            with other.claim() as another:
+                another.add(["a2", "a3"])
+                claim.add(["a4"])
+                assert self.open().claimed() == {"a1", "a2", "a3", "a4"}
+            assert other.claimed() == {"a1", "a2", "a4"}
+        assert store.claimed() == other.claimed() == set()
+
+    def test_who_claims_waits_while_somebody_deletes(self, store):
+        """So that it looks for its data only when what was to go is gone."""
+        order: list[str] = []
+
+        def claim() -> None:
+            with self.open().claim() as claimed:
+                claimed.add(["a1"])
+                order.append("claimed")
+
+        with ThreadPoolExecutor(1) as pool:
+            with store.deleting():
+                waiting = pool.submit(claim)
+                time.sleep(0.3)
+                order.append("deleted")
+            waiting.result()
+        assert order == ["deleted", "claimed"]
+
+    def test_journals_tell_all_that_was_held(self, store):
+        """Of every asset, whatever it is called."""
+        expected = []
+        for number, asset in enumerate(ODD_ASSETS[:6]):
+            store.refer(asset, {"p": "a1"})
+            store.refer(asset, {"p": f"k{number}", "q": ""})
+            expected.append({"p": ["a1", f"k{number}"], "q": []})
+        told = [{name: versions(notes) for name, notes in held.items()} for held in self.open().journals()]
+        assert sorted(told, key=str) == sorted(expected, key=str)
+        assert "q" not in store.references(ODD_ASSETS[0])

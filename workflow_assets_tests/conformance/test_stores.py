@@ -20,7 +20,7 @@ class TestMemoryStore(StoreLaws):
 
     def open(self, *, pickles: bool = True) -> Store:
         store = MemoryStore(pickles=pickles)
-        for part in ("_records", "_objects", "_references", "_lock"):
+        for part in ("_records", "_objects", "_references", "_claims", "_lock"):
             setattr(store, part, getattr(self.memory, part))
         return store
 

@@ -1,16 +1,22 @@
 """What is encoded is decoded as it was, whatever it is."""
 
 import io
+import os
+import pickle
+import subprocess
+import sys
 import tarfile
 
 import numpy as np
 import polars
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from polars.testing.parametric import dataframes as polars_frames
 
 from workflow_assets.errors import CodecError
-from workflow_assets.store.codecs import decode, encode, independent_copy
+from workflow_assets.store.codecs import decode, drained, encode, independent_copy
+from workflow_assets.store.records import content_digest
 from workflow_assets_tests.conformance.sameness import assert_same
 from workflow_assets_tests.properties import values
 
@@ -111,6 +117,65 @@ def test_equal_values_give_equal_bytes(value):
     if not any(name.endswith("pickle") for name in files_of(encoded)):
         again = encode(independent_copy(encoded, pickles=True), pickles=True)
         assert again.bytes() == encoded.bytes() or has_padding(value)
+
+
+def test_equal_values_give_equal_bytes_in_every_process():
+    """Whatever order its sets have there."""
+    drawn = []
+
+    @searching
+    @given(values.composites)
+    def draw(value):
+        encoded = encode(value, pickles=True)
+        if not any(name.endswith("pickle") for name in files_of(encoded)) and not has_padding(value):
+            drawn.append((encoded.codec, encoded.bytes()))
+
+    draw()
+    assert len(drawn) > 50
+    for seed in ("1", "2"):
+        told = subprocess.run(
+            [sys.executable, "-c", DIGESTING],
+            input=pickle.dumps(drawn),
+            capture_output=True,
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        )
+        assert told.stdout.decode().split() == [content_digest([data]) for _, data in drawn]
+
+
+DIGESTING = """
+import pickle, sys
+from workflow_assets.store.codecs import decode, encode
+from workflow_assets.store.records import content_digest
+for codec, data in pickle.load(sys.stdin.buffer):
+    print(content_digest(encode(decode(codec, data, pickles=False), pickles=False).pieces))
+"""
+
+
+@searching
+@given(st.lists(values.plain, max_size=5))
+def test_plain_values_that_are_yielded_round_trip(items):
+    """As lines of JSON, or all in one where they are bytes."""
+    kept = drained(item for item in items)
+    if items and isinstance(items[0], bytes | bytearray):
+        return
+    encoded = encode(kept, pickles=False)
+    assert encoded.codec == "lines"
+    assert_same(list(decode("lines", encoded.bytes(), pickles=False)), items)
+
+
+@settings(searching, max_examples=60)
+@given(st.lists(values.composites, min_size=1, max_size=3), values.arrays())
+def test_values_that_are_yielded_round_trip_or_are_refused(items, first):
+    """They are never changed to fit."""
+    try:
+        kept = drained(item for item in [first, *items])
+    except CodecError:
+        each = [encode(item, pickles=True) for item in [first, *items]]
+        of_one_kind = len({one.codec == "json" for one in each}) == 1
+        assert not of_one_kind or any(name.endswith("pickle") for one in each for name in files_of(one))
+        return
+    assert_same(list(kept), [first, *items])
 
 
 def has_padding(value):

@@ -1,13 +1,16 @@
 """Values of all kinds that a store holds, for property tests to draw from."""
 
+import dataclasses
 import datetime
 import decimal
+import enum
 import pathlib
 import zoneinfo
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import pydantic
 import pytz
 import scipy.sparse
 from hypothesis import strategies as st
@@ -69,6 +72,55 @@ hashable = st.recursive(
 )
 
 
+class Colour(enum.Enum):
+    RED = 1
+    BLUE = "blue"
+    ALSO_RED = RED
+
+
+class Access(enum.Flag):
+    READ = enum.auto()
+    WRITE = enum.auto()
+
+
+@dataclasses.dataclass
+class Open:
+    left: Any
+    right: Any = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Closed:
+    left: Any
+    _hidden: Any = None
+
+
+class Pair(NamedTuple):
+    left: Any
+    right: Any
+
+
+class Model(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="allow")
+
+    left: Any
+    right: Any = None
+
+
+enumerated = st.sampled_from([*Colour, *Access, Access(0), Access.READ | Access.WRITE])
+
+
+def objects(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Draw dataclasses, named tuples and pydantic models of values."""
+    return st.one_of(
+        st.builds(Open, inner, inner),
+        st.builds(Closed, inner, inner),
+        st.builds(Pair, inner, inner),
+        st.builds(Model, left=inner),
+        st.builds(Model, left=inner, right=inner, more=inner),
+    )
+
+
 def nested(leaves: st.SearchStrategy[Any], max_leaves: int = 8) -> st.SearchStrategy[Any]:
     """Draw lists, tuples, sets and dicts of values, within each other."""
     keys = st.one_of(
@@ -78,6 +130,7 @@ def nested(leaves: st.SearchStrategy[Any], max_leaves: int = 8) -> st.SearchStra
         leaves,
         lambda inner: st.one_of(
             st.lists(inner, max_size=4),
+            objects(inner),
             st.lists(inner, max_size=4).map(tuple),
             st.sets(hashable, max_size=3),
             st.dictionaries(keys, inner, max_size=4),
@@ -89,7 +142,7 @@ def nested(leaves: st.SearchStrategy[Any], max_leaves: int = 8) -> st.SearchStra
     )
 
 
-plain = nested(scalars | numpy_scalars)
+plain = nested(scalars | numpy_scalars | enumerated)
 
 _element_types = st.one_of(
     npst.scalar_dtypes(),

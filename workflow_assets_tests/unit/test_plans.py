@@ -93,6 +93,27 @@ def test_declared_result_that_is_pickled_carries_its_librarys_version() -> None:
     assert pickled_library(float) == ""
 
 
+def test_declared_result_with_a_format_of_its_own_carries_no_version() -> None:
+    import polars
+    import scipy.sparse
+    from matplotlib.figure import Figure
+    from packaging.requirements import Requirement
+    from PIL import Image
+    from sklearn.utils import Tags
+
+    for kind in (
+        polars.DataFrame,
+        polars.Series,
+        scipy.sparse.csr_array,
+        Figure,
+        Image.Image,
+        Tags,
+        Image.Resampling,
+    ):
+        assert pickled_library(kind) == ""
+    assert pickled_library(Requirement).startswith("packaging==")
+
+
 def test_planning_executes_nothing_of_a_source_with_a_version() -> None:
     @source(version="1")
     def loud() -> int:

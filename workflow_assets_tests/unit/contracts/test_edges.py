@@ -4,7 +4,7 @@ import abc
 import collections.abc as abcs
 import enum
 import typing
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Annotated, Any, Generic, Literal, NewType, Optional, Protocol, TypedDict, TypeVar
@@ -12,11 +12,14 @@ from typing import Annotated, Any, Generic, Literal, NewType, Optional, Protocol
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from workflow_assets import Experiment, File, Items, MemoryStore, Picture, step
 from workflow_assets.contracts.annotations import Array, Columns
-from workflow_assets.contracts.edges import compatible
+from workflow_assets.contracts.edges import compatible, handed
 from workflow_assets.contracts.hints import Unresolved
+from workflow_assets.errors import DeclarationError
 
 T = TypeVar("T")
 UserId, OrderId = NewType("UserId", int), NewType("OrderId", int)
@@ -250,3 +253,60 @@ def test_old_spellings_are_read():
     assert compatible(typing.List[int], list[int])  # noqa: UP006
     assert not compatible(typing.List[int], list[str])  # noqa: UP006
     assert compatible(typing.Tuple, tuple[int, int])  # noqa: UP006
+
+
+@step
+def drawn() -> Figure:
+    return Figure()
+
+
+@step(transient=True)
+def passing() -> Figure:
+    return Figure()
+
+
+def test_a_figure_is_handed_on_as_a_picture():
+    """Who takes it as a figure is told so at once, and not while it runs."""
+
+    @step
+    def taken(drawn: Picture) -> int:
+        return len(drawn.png)
+
+    assert Experiment("figures", [drawn, taken]).run(MemoryStore()).table["taken"][0] > 1000
+
+    @step
+    def wrong(drawn: Figure) -> int:
+        return len(drawn.axes)
+
+    with pytest.raises(
+        DeclarationError, match=r"gives Figure, of which others are handed Picture, but wrong\.drawn"
+    ):
+        Experiment("figures", [drawn, wrong])
+
+
+def test_a_transient_figure_is_handed_on_as_it_is():
+    """Nothing of it is stored."""
+
+    @step
+    def axes(passing: Figure) -> int:
+        return len(passing.axes)
+
+    assert Experiment("figures", [passing, axes]).run(MemoryStore()).table["axes"][0] == 0
+
+
+@pytest.mark.parametrize(
+    ("produced", "given"),
+    [
+        (Iterator[bytes], File),
+        (Generator[pd.DataFrame, None, None], Items[pd.DataFrame]),
+        (typing.Iterator[int], Items[int]),
+        (Iterator, Items | File),
+        (Figure | None, Picture | None),
+        (float | None, float | None),
+        (Iterable[int], Iterable[int]),
+        (list[int], list[int]),
+    ],
+)
+def test_what_is_stored_as_something_else_is_known_by_its_type(produced, given):
+    """As what can be iterated once, and figures."""
+    assert handed(produced) == given

@@ -183,8 +183,8 @@ def test_large_values_are_let_go_of_once_they_are_stored(tmp_path):
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ((number for number in range(3)),
-         r"of 'a' cannot be stored: it is <generator .* a generator has no codec.* Return a list of what it"),
+        ({"x": (number for number in range(3))},
+         r"x in the result of 'a' cannot be stored: it is <generator .* has no codec.* Return a list of what it"),
         (lambda: 1, r"of 'a' cannot be stored: it is <function .* Define the function at the top of a module"),
         ({"x": [1, open]}, None),
         ({"model": {"hook": lambda: 1}}, r"model\.hook in the result of 'a' cannot be stored.*<lambda>"),

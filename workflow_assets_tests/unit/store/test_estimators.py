@@ -6,12 +6,14 @@ import zipfile
 
 import numpy as np
 import pytest
+import scipy.sparse
 import sklearn
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_selection import SelectKBest, f_classif
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.svm import SVC
 
 from workflow_assets.errors import CodecError
 from workflow_assets.store import estimators
@@ -89,3 +91,14 @@ def test_nothing_untrusted_is_loaded(tmp_path):
     for at in range(0, len(good), max(1, len(good) // 40)):
         with pytest.raises(CodecError):
             decode("skops", good[:at], pickles=True)
+
+
+@pytest.mark.parametrize("kind", [scipy.sparse.csr_matrix, scipy.sparse.csr_array])
+def test_a_model_of_a_sparse_matrix_is_left_to_pickle(kind):
+    """Compiled code follows its indices, wherever they lead; neither is a crafted one loaded."""
+    import skops.io
+
+    model = SVC().fit(kind(X), Y)
+    assert encode(model, pickles=True).codec == "pickle"
+    with pytest.raises(CodecError, match="holds a sparse matrix, whose indices may lead anywhere"):
+        decode("skops", skops.io.dumps(model), pickles=True)
