@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -139,7 +138,7 @@ class Run:
             keys = {key for replicate in replicates for key in replicate.keys.values()}
             self.found = dict.fromkeys(keys) | self.store.find_all(keys)
             for step in self.plan.steps:
-                for replicate in replicates:
+                for replicate in self._own_order(replicates):
                     replicate.obtain(step, wanted)
         apart = False
         for number, replicate in enumerate(replicates):
@@ -148,12 +147,13 @@ class Run:
                 apart = True
             yield from replicate.outcomes(wanted)
 
-    def _work_apart(self, replicates: Iterable[_Replicate], wanted: frozenset[str] | None) -> None:
-        """Find or compute the data of some replicates in an order that is this run's own.
+    def _own_order(self, replicates: Iterable[_Replicate]) -> list[_Replicate]:
+        """Give an order that no other run follows: two would else go hand in hand, and compute everything twice."""
+        return sorted(replicates, key=lambda replicate: digest(self.run_id, replicate.key))
 
-        Two runs of one experiment would else go hand in hand, and compute everything twice.
-        """
-        left = deque(sorted(replicates, key=lambda replicate: digest(self.run_id, replicate.key)))
+    def _work_apart(self, replicates: Iterable[_Replicate], wanted: frozenset[str] | None) -> None:
+        """Find or compute the data of some replicates beside another run."""
+        left = deque(self._own_order(replicates))
         while left:
             replicate = left.popleft()
             if not replicate.work(wanted):
@@ -279,7 +279,9 @@ class _Cell:
         if planned in self.run.forced:
             return self._compute(planned, replaces=True)
         key = self._key(planned)
-        record = self.run.found[key] if key in self.run.found else self.run.store.find(key)
+        record = self.run.found.get(key)
+        if record is None and (self.run.lost or key not in self.run.found):
+            record = self.run.store.find(key)
         if record is not None and record.current:
             return Handle(record)
         return self._compute(planned, replaces=record is not None)
@@ -296,21 +298,19 @@ class _Cell:
         except CodecError as error:
             return self._failure(planned, error)
         provenance = self._provenance(planned, evaluated.seconds)
-        put = partial(
-            store.put_encoded,
-            self._key(planned),
-            encoded,
-            metrics=evaluated.metrics,
-            provenance=provenance,
-            records=tuple(one for one in evaluated.recorded if one[2] or one[0] not in evaluated.metrics),
-            replace=replaces,
-        )
+        key, metrics = self._key(planned), evaluated.metrics
+        records = tuple(one for one in evaluated.recorded if one[2] or one[0] not in metrics)
+
+        def put() -> Record:
+            record = store.put_encoded(
+                key, encoded, metrics=metrics, provenance=provenance, records=records, replace=replaces
+            )
+            self.run.lost += record.provenance.get("run") != self.run.run_id
+            return record
+
         pool = self.run.pool
-        if pool is not None and encoded.size <= _LARGE:
-            return Handle(pool.submit(put), encoded, self.run.run_id)
-        handle = Handle(put(), encoded, self.run.run_id)
-        self.run.lost += not handle.computed
-        return handle
+        stored = put() if pool is None or encoded.size > _LARGE else pool.submit(put)
+        return Handle(stored, encoded, self.run.run_id)
 
     def _evaluate(self, planned: Planned) -> _Evaluated | Failure:
         """Call the function of a step or source; whatever it raises is the cell's failure."""

@@ -27,15 +27,20 @@ from workflow_assets_tests.crash.writers import Mortal
 logger = logging.getLogger("workflow_assets.steps")
 
 
+def called_for_all(step: str) -> None:
+    """Note a call of what all cells share: whichever comes first calls it."""
+    logger.info("called", extra={"step": step, "treatment": "", "replicate": ""})
+
+
 @source(version="1")
 def readings() -> np.ndarray:
-    logger.info("called", extra={"step": "readings", "treatment": "", "replicate": ""})
+    called_for_all("readings")
     return np.arange(400.0)
 
 
 @step
-def prepared(readings: np.ndarray, ctx: Context) -> np.ndarray:
-    ctx.log.info("called")
+def prepared(readings: np.ndarray) -> np.ndarray:
+    called_for_all("prepared")
     return np.sqrt(readings)
 
 
@@ -60,8 +65,8 @@ class Makers(Metrics):
 
 
 @step
-def shared(readings: np.ndarray, ctx: Context, pause: float = 0.02) -> np.ndarray:
-    ctx.log.info("called")
+def shared(readings: np.ndarray, pause: float = 0.02) -> np.ndarray:
+    called_for_all("shared")
     time.sleep(pause)
     return np.full(400, os.getpid())
 
@@ -186,7 +191,8 @@ def data(experiment: Experiment, store: Store) -> dict[str, str]:
     calls = {planned.key: f"{name}  " for name, planned in plan.sources.items()}
     for replicate in plan.replicates.values():
         for planned, key in plan.keys(replicate, plan.seed(replicate)).items():
-            calls.setdefault(key, f"{planned.name} {planned.treatments[0]} {replicate.key}")
+            where = f"{planned.treatments[0]} {replicate.key}" if planned.varies else " "
+            calls[key] = f"{planned.name} {where}"
     return calls
 
 

@@ -6,17 +6,19 @@ from typing import Any
 
 import pytest
 
-from workflow_assets import FileStore
+from workflow_assets import Store
 from workflow_assets_tests.crash import runners
 
 MAKERS: dict[str, Any] = {"name": "makers", "replicates": 30}
 
 
-@pytest.mark.parametrize("count", [2, 4])
-def test_processes_share_the_work_and_each_value_follows_from_those_that_stand(count, tmp_path):
+@pytest.mark.parametrize(
+    ("place", "count"), [("folder", 2), ("folder", 4), ("bucket", 2)], indirect=["place"]
+)
+def test_processes_share_the_work_and_each_value_follows_from_those_that_stand(place, count, tmp_path):
     """Whoever is second takes the value of who was first, and computes what follows from that."""
-    store, calls = FileStore(tmp_path / "store"), tmp_path / "calls.log"
-    processes = [runners.start({"folder": str(store.folder)}, calls, MAKERS) for _ in range(count)]
+    store, calls = runners.opened(place), tmp_path / "calls.log"
+    processes = [runners.start(place, calls, MAKERS) for _ in range(count)]
     printed = [process.communicate() for process in processes]
     assert [process.returncode for process in processes] == [0] * count, printed
     check_work(store, calls)
@@ -28,10 +30,10 @@ def test_processes_share_the_work_and_each_value_follows_from_those_that_stand(c
             f"{outcome.replicate}|{outcome.treatment}": outcome.keys[slot] for outcome in result.outcomes
         }
     assert store.claimed() == set()
-    assert not [path for path in store.folder.rglob("*") if path.suffix == ".tmp"]
+    assert not [path for path in (tmp_path / "store").rglob("*") if path.suffix == ".tmp"]
 
 
-def check_work(store: FileStore, calls: Path) -> None:
+def check_work(store: Store, calls: Path) -> None:
     """Each datum was computed once, but for those that several were at in the same moment.
 
     Going hand in hand, the processes would compute each datum as often as there are processes.
@@ -44,7 +46,7 @@ def check_work(store: FileStore, calls: Path) -> None:
     assert len(lines) == len(set(lines))  # no process computes anything twice
 
 
-def check_values(store: FileStore) -> None:
+def check_values(store: Store) -> None:
     """No datum was computed from what another process has lost with, and none is without its inputs."""
     found = store.find_all(list(store.keys()))
     told = []
