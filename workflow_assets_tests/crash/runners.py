@@ -1,17 +1,16 @@
 """A process that runs an experiment on a store, and can be told to die at a named point of it.
 
-The tests call `main` in a process of its own, and import the same experiment; each call of a step is a line in a file.
+The tests start it, and run the same experiment in their own process; each call of a step is a line in a file.
 """
 
-import json
 import logging
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +108,7 @@ def opened(place: dict[str, Any]) -> Store:
 class Calls(logging.Handler):
     """Appends a line for each call of a step, in one write: what, where, who."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: Path) -> None:
         super().__init__()
         self.os: Any = os
         self.descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
@@ -121,7 +120,7 @@ class Calls(logging.Handler):
 
 
 @contextmanager
-def counted(path: str) -> Iterator[Calls]:
+def counted(path: Path) -> Iterator[Calls]:
     """Write down each call of a step meanwhile."""
     calls = Calls(path)
     level = logger.level
@@ -158,25 +157,21 @@ def die_at_request(point: str) -> None:
 
 def run(place: dict[str, Any], calls: Path, experiment: Experiment) -> Result:
     """Run an experiment in this process."""
-    with counted(str(calls)):
+    with counted(calls):
         return experiment.run(opened(place))
 
 
-def start(place: dict[str, Any], calls: Path, declared: dict[str, Any], point: str = "") -> subprocess.Popen:
-    """Run an experiment in a process of its own, which dies at a point; it prints the table."""
+def start(place: dict[str, Any], calls: Path, declared: dict[str, Any], point: str = "") -> BaseProcess:
+    """Run an experiment in a process of its own, which dies at a point.
+
+    It is forked from one that has imported all that a run needs, which takes longer than the run.
+    """
     calls.parent.mkdir(parents=True, exist_ok=True)
-    return subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            f"from {__name__} import main; main()",
-            *map(json.dumps, (place, str(calls), declared, point)),
-        ],
-        cwd=Path(__file__).parents[2],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, "botocore.session", "pandas"])
+    process = context.Process(target=work, args=(place, calls, declared, point), daemon=True)
+    process.start()
+    return process
 
 
 def called(calls: Path) -> list[str]:
@@ -196,9 +191,8 @@ def data(experiment: Experiment, store: Store) -> dict[str, str]:
     return calls
 
 
-def main() -> None:
-    """Run the experiment; die if told to."""
-    place, calls, declared, point = map(json.loads, sys.argv[1:])
+def work(place: dict[str, Any], calls: Path, declared: dict[str, Any], point: str) -> None:
+    """Run the experiment and write down its table; die if told to."""
     with counted(calls) as log:
         if point[:1].isupper():
             die_at_request(point)
@@ -206,6 +200,5 @@ def main() -> None:
             log.os = mortal = Mortal(point)
             for module in (files, folders, logs, claims):
                 vars(module)["os"] = mortal
-        experiment = study(**declared)
-        result = experiment.run(opened(place))
-    print(result.table.to_csv(), end="")
+        result = study(**declared).run(opened(place))
+    calls.with_name(f"{os.getpid()}.csv").write_text(result.table.to_csv())
