@@ -1,9 +1,21 @@
-"""What every test relies on."""
+"""What every test relies on, and the server that the tests of stores in buckets share."""
 
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import settings
+
+from workflow_assets_tests.conformance.buckets import Server, serving
 
 # A failure must come back when the test is run again, and a busy machine must not make one.
 settings.register_profile("repeatable", derandomize=True, deadline=None, print_blob=True)
 # To look for more: pytest --hypothesis-profile=search
 settings.register_profile("search", deadline=None, max_examples=2_000, print_blob=True)
 settings.load_profile("repeatable")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A real S3 server, one for all tests of this process."""
+    with serving(tmp_path_factory.mktemp("s3")) as running:
+        yield running

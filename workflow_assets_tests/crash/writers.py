@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
@@ -55,12 +56,14 @@ def write_same(store: FileStore, worker: str) -> None:
 class Mortal:
     """The module `os`, until a call to it has been made so many times: then the process is killed.
 
-    `point` says which call, when (before it, after it, or with half of the bytes written), and the how manieth.
+    `point` says which call, when (before it, after it, or with half of the bytes written), and the how manieth; and
+    perhaps a part of the path, where only calls for such files count: "rename before 2 objects/".
     """
 
     def __init__(self, point: str) -> None:
-        self.call, self.when, number = point.split()
+        self.call, self.when, number, *where = point.split()
         self.left = int(number)
+        self.where = "".join(where)
 
     def __getattr__(self, name: str) -> object:
         function = getattr(os, name)
@@ -69,6 +72,8 @@ class Mortal:
 
         def counted(*arguments: object, **options: object) -> object:
             if name == "open" and not (isinstance(arguments[1], int) and arguments[1] & os.O_CREAT):
+                return function(*arguments, **options)
+            if self.where and self.where not in _path(arguments[0]):
                 return function(*arguments, **options)
             self.left -= 1
             if self.left == 0 and self.when == "halfway":
@@ -81,6 +86,11 @@ class Mortal:
             return result
 
         return counted
+
+
+def _path(file: object) -> str:
+    """Give the path of a file that is named, or open under a number."""
+    return str(Path(f"/proc/self/fd/{file}").readlink() if isinstance(file, int) else file)
 
 
 def main() -> None:

@@ -21,6 +21,9 @@ from workflow_assets import (
     step,
 )
 from workflow_assets.errors import StoreError, UnknownNameError
+from workflow_assets.plans import Plan
+from workflow_assets.runs import Run
+from workflow_assets.store.base import Record
 
 CALLS: list[str] = []
 
@@ -532,3 +535,46 @@ def test_two_experiments_share_what_they_agree_on(store: Store) -> None:
     assert counts() == {}, (
         "the same function on the same inputs is the same datum, whatever the slot is called"
     )
+
+
+def test_a_source_is_noted_though_a_run_died_between_storing_and_noting_it(store: Store) -> None:
+    study().run(store)
+    store.refer(("rows",), {"": ""})
+    assert store.references(("rows",)) == {}
+    study().run(store)
+    assert store.load_asset(("rows",)).equals(rows())
+
+
+class Rivalled(MemoryStore):
+    """A store in which another run is the first to store one datum, and then none."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self.seed = seed
+
+    def _write_record(self, record: Record, replace: bool) -> Record:
+        if record.provenance.get("seed") == self.seed:
+            self.seed = -1
+            provenance = {**record.provenance, "run": "rival"}
+            super()._write_record(record._replace(provenance=provenance), replace)
+        return super()._write_record(record, replace)
+
+
+def test_a_run_that_meets_another_goes_its_own_way_and_tells_outcomes_in_order() -> None:
+    experiment = study(replicates=20)
+    plan = Plan(experiment, MemoryStore())
+    seed = plan.seed(plan.replicates["0003"])
+    orders = []
+    for name in ("one", "two"):
+        CALLS.clear()
+        run = Run(Plan(experiment, store := Rivalled(seed)), store, run_id=name)
+        outcomes = list(run.cells())
+        assert [(outcome.treatment, outcome.replicate) for outcome in outcomes] == run.plan.cells()
+        assert counts() == {"rows": 1, "prepared": 1, "sample": 20, "fitted": 40}
+        assert not any(outcome.failure for outcome in outcomes)
+        records = store.find_all(store.keys()).values()
+        made = [record.provenance for record in records]
+        orders.append(list(dict.fromkeys(one["replicate"] for one in made if "replicate" in one)))
+    assert orders[0][:4] == orders[1][:4] == ["0000", "0001", "0002", "0003"]
+    assert sorted(orders[0]) == sorted(orders[1]) == list(experiment.replicates.keys)
+    assert orders[0] != orders[1]
