@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from workflow_assets.declarations import Declaration
+from workflow_assets.errors import StoreError
 
 if TYPE_CHECKING:
     import random
@@ -59,9 +60,9 @@ class Experiment(Declaration):
             max_seconds: how long computing may take, all steps one after the other.
             max_bytes: how much may be written, in bytes of values.
 
-        Raises `UnknownNameError` for a name that the experiment does not have, `StoreError` where the store cannot
-        be written, and `LimitError`, before anything is computed, where the time or size of earlier data says that
-        a limit would be exceeded.
+        Raises `UnknownNameError` for a name that the experiment does not have, and before anything is computed
+        `StoreError` where something is to be computed and the store cannot be written, and `LimitError` where the
+        time or size of earlier data says that a limit would be exceeded.
         """
         from workflow_assets.forecasts import forecast
         from workflow_assets.plans import Plan
@@ -70,12 +71,19 @@ class Experiment(Declaration):
         from workflow_assets.store.base import MemoryStore
 
         store = MemoryStore() if store is None else store
-        store.check_writable()
+        unwritable: StoreError | None = None
+        try:
+            store.check_writable()
+        except StoreError as error:
+            unwritable = error
         plan = Plan(self, store)
         chosen, forced = plan.cells(treatments, replicates), list(force)
-        if max_seconds is not None or max_bytes is not None:
-            forecast(plan, chosen, force=forced).check(max_seconds, max_bytes)
-        run = Run(plan, store, force=forced, resources=resources)
+        if unwritable is not None or max_seconds is not None or max_bytes is not None:
+            expected = forecast(plan, chosen, force=forced)
+            if unwritable is not None and expected.data.to_compute:
+                raise unwritable
+            expected.check(max_seconds, max_bytes)
+        run = Run(plan, store, force=forced, resources=resources, compute=unwritable is None)
         result = Result.collect(self, run.cells(chosen), store)
         if result.failures:
             logger.warning("%s: %s", self.name, describe_failures(result.failures, len(result.outcomes)))

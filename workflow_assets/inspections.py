@@ -127,6 +127,8 @@ class Audit:
         differing = Counter(difference.step for difference in self.differences)
         lines = [
             f"{step}: {count} computed again, {differing[step] or 'none'} different"
+            if count
+            else f"{step}: none computed again"
             for step, count in self.computed.items()
         ]
         return "\n".join([*lines, *(f"  {difference}" for difference in self.differences)])

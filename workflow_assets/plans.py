@@ -227,9 +227,11 @@ class Plan:
         encoded = encode(source(), pickles=store.pickles, place=f"source {source.name!r}")
         key = digest("content", SCHEMA, encoded.codec, then=encoded.pieces)
         planned = PlannedSource(source, key, code)
-        with store.claim() as claim:
-            claim.add([key])
-            if store.find(key) is None:
+        if (
+            store.find(key) is None
+        ):  # else nothing is written, so that a store can be read where it is read-only
+            with store.claim() as claim:
+                claim.add([key])
                 made = {
                     "made": Origins(store, self.nonce, claim).note(planned),
                     "created": round(time.time(), 3),

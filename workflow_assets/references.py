@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 from workflow_assets.store.base import Asset, Store
 
 AT_ONCE = 2_000
 """How many cells may pass before their references are written down."""
+
+PATIENCE = 30.0
+"""Seconds that may: until then, what a killed run has computed is garbage to a collector."""
 
 
 class References:
@@ -17,6 +22,7 @@ class References:
         self.held: dict[Asset, dict[str, str]] = {}
         self.pending: dict[Asset, dict[str, str]] = {}
         self.cells = 0
+        self.written = time.monotonic()
 
     def note(self, parts: Asset, partition: str, key: str) -> None:
         """Note a datum of a step (with its partition) or of a source (without)."""
@@ -30,11 +36,12 @@ class References:
     def cell_done(self) -> None:
         """Write down what is pending, now and then."""
         self.cells += 1
-        if self.cells % AT_ONCE == 0:
+        if self.cells % AT_ONCE == 0 or time.monotonic() - self.written > PATIENCE:
             self.write()
 
     def write(self) -> None:
         """Write down what is pending."""
         pending, self.pending = self.pending, {}
+        self.written = time.monotonic()
         for asset, keys in pending.items():
             self.store.refer(asset, keys)

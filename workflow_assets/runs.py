@@ -182,7 +182,8 @@ class _Replicate:
                 if outcome.computed and step not in told:
                     computed.append(slot)
                 told.add(step)
-                self.run.references.note((slot,), f"{self.key}|{treatment}", record.key)
+                if self.run.compute:  # else nothing is written
+                    self.run.references.note((slot,), f"{self.key}|{treatment}", record.key)
             self.run.references.cell_done()
             steps = self.run.plan.by_treatment[treatment]
             yield CellOutcome(

@@ -45,8 +45,9 @@ class Sweep:
     def __str__(self) -> str:
         would = "would delete" if self.dry_run else "deleted"
         stripped = f", and the files of {self.stripped} whose metrics stay" if self.stripped else ""
+        objects = f"{self.objects} object{'' if self.objects == 1 else 's'}"
         return (
-            f"{would} {self.deleted} of {self.kept + self.deleted} data{stripped}: {self.objects} objects, "
+            f"{would} {self.deleted} of {self.kept + self.deleted} data{stripped}: {objects}, "
             f"{self.bytes / 1e6:.1f} MB"
         )
 

@@ -139,7 +139,8 @@ def record_from_bytes(key: str, data: bytes) -> Record | None:
         return None
     try:
         content = from_json(text + b"}")
-        if content["key"] != key:
+        location = content.get("location")
+        if content["key"] != key or not (location is None or _belongs(location, key)):
             return None
         inline = bytes.fromhex(content["inline"]) if "inline" in content else None
         if "value" in content:
@@ -151,13 +152,18 @@ def record_from_bytes(key: str, data: bytes) -> Record | None:
             content["digest"],
             content["size"],
             inline,
-            content.get("location"),
+            location,
             read(content["metrics"]),
             _tagged_metrics(read(content.get("records", ()))),
             read(content["provenance"]),
         )
     except (LookupError, TypeError, ValueError, CodecError):  # a digest, but of something else
         return None
+
+
+def _belongs(location: str, key: str) -> bool:
+    """Whether this is the name of an object of the datum: no path, and not what another datum holds."""
+    return is_name(location) and location.startswith(f"{key}.")
 
 
 def _same(tree: Any) -> Any:

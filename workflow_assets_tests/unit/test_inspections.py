@@ -134,7 +134,9 @@ def test_an_audit_computes_so_many_and_of_those_steps(store):
     assert experiment.audit(store, sample=100, steps=["total"]).computed == {"total": 8}
     draws = [str(experiment.audit(store, sample=3, rng=random.Random(seed))) for seed in (1, 1)]
     assert draws[0] == draws[1]
-    assert experiment.audit(MemoryStore()).computed == {"drawn": 0, "total": 0}
+    nothing = experiment.audit(MemoryStore())
+    assert nothing.computed == {"drawn": 0, "total": 0}
+    assert str(nothing) == "drawn: none computed again\ntotal: none computed again"
     with pytest.raises(UnknownNameError, match="no stored step 'totl': did you mean 'total'"):
         experiment.audit(store, steps=["totl"])
     with pytest.raises(ValueError, match="compute at least 1 datum again"):

@@ -17,6 +17,7 @@ from workflow_assets import (
     Metrics,
     Store,
     Treatment,
+    references,
     source,
     step,
 )
@@ -24,6 +25,7 @@ from workflow_assets.errors import StoreError, UnknownNameError
 from workflow_assets.plans import Plan
 from workflow_assets.runs import Run
 from workflow_assets.store.base import Record
+from workflow_assets_tests.crash.disks import read_only
 
 CALLS: list[str] = []
 
@@ -496,6 +498,61 @@ def test_store_that_cannot_be_written_is_refused_before_anything_is_computed(tmp
     with pytest.raises(StoreError, match=r"taken/store cannot be written"):
         study().run(FileStore(tmp_path / "taken" / "store"))
     assert CALLS == []
+
+
+@pytest.mark.parametrize("shape", ["whole", "older", "source without a version"])
+def test_results_are_read_from_a_store_that_cannot_be_written(tmp_path: Any, shape: str) -> None:
+    """Where all is stored nothing needs writing, also where the partitions hold newer data; else nothing is begun."""
+
+    @source
+    def loaded() -> list[float]:
+        return [1.0, 2.0]
+
+    @step
+    def doubled(loaded: list[float], factor: float = 2.0) -> float:
+        CALLS.append("doubled")
+        return factor * sum(loaded)
+
+    def declare(replicates: int = 3) -> Experiment:
+        if shape == "source without a version":
+            return Experiment("sourced", [doubled], {"more": {"doubled.factor": 3.0}}, replicates)
+        return study(replicates)
+
+    folder = tmp_path / "store"
+    first = declare().run(FileStore(folder))
+    another = study(power=4.0)
+    if shape == "older":
+        study(power=3.0).run(FileStore(folder))
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    counts()
+    with read_only(folder):
+        opened = FileStore(folder)
+        result = declare().run(opened)
+        pd.testing.assert_frame_equal(result.table, first.table, check_exact=True)
+        assert declare().plan(opened).data.to_compute == 0
+        slot = list(declare().workflow.nodes)[-1]
+        assert result.trace("baseline", 0, slot).value() == first.table[slot][0]
+        for run in (lambda: declare().run(opened, force=[slot]), lambda: another.run(opened)):
+            with pytest.raises(
+                StoreError, match=r"cannot be written: (Read-only file system|Permission denied)"
+            ):
+                run()
+    assert counts() == {}
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_what_a_long_run_has_computed_is_noted_now_and_then(store: Store, monkeypatch: Any) -> None:
+    """So that a collector of garbage keeps most of it although the run is killed."""
+    monkeypatch.setattr(references, "PATIENCE", -1.0)
+    held = []
+
+    @step
+    def noting(replicate: int) -> int:
+        held.append(len(store.references(("long", "noting"))))
+        return replicate
+
+    Experiment("long", [noting], replicates=4).run(store)
+    assert held == [0, 1, 2, 3]
 
 
 def test_only_chosen_cells_are_run_and_unknown_ones_name_near_matches(store: Store) -> None:
