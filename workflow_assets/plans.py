@@ -229,13 +229,14 @@ class Plan:
         planned = PlannedSource(source, key, code)
         with store.claim() as claim:
             claim.add([key])
-            if store.find(key) is None:
+            found = store.find(key)
+            if found is None or not store.would_load(found, encoded):
                 made = {
                     "made": Origins(store, self.nonce, claim).note(planned),
                     "created": round(time.time(), 3),
                     "run": self.nonce,
                 }
-                store.put_encoded(key, encoded, metrics={}, provenance=made)
+                store.put_encoded(key, encoded, metrics={}, provenance=made, replace=found is not None)
         return planned
 
     def _plan_treatment(

@@ -1,9 +1,23 @@
 """What every test relies on."""
 
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import settings
+
+from workflow_assets.store.signatures import VARIABLE
 
 # A failure must come back when the test is run again, and a busy machine must not make one.
 settings.register_profile("repeatable", derandomize=True, deadline=None, print_blob=True)
 # To look for more: pytest --hypothesis-profile=search
 settings.register_profile("search", deadline=None, max_examples=2_000, print_blob=True)
 settings.load_profile("repeatable")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def key_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Pickles are signed with a key of the tests, here and in other processes: the user's own is never touched."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+        patch.delenv(VARIABLE, raising=False)
+        yield

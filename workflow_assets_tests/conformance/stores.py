@@ -22,6 +22,7 @@ from workflow_assets.errors import CodecError, CorruptDatumError, StoreError, Un
 from workflow_assets.store.base import INLINE, Record, Store
 from workflow_assets.store.codecs import encode
 from workflow_assets.store.records import content_digest, versions
+from workflow_assets.store.signatures import OWN, Policy
 from workflow_assets_tests.conformance.sameness import assert_same
 
 
@@ -91,7 +92,7 @@ class StoreLaws(ABC):
     referred, referred_at_once, written_at_once = 200, 40, 60
 
     @abstractmethod
-    def open(self, *, pickles: bool = True) -> Store:
+    def open(self, *, pickles: Policy = OWN) -> Store:
         """Open the place of this test, as another process would."""
 
     @abstractmethod
