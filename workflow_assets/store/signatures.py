@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import hashlib
 import hmac
 import itertools
@@ -88,9 +89,13 @@ _known: dict[str, bytes] = {}
 
 def _path() -> str:
     """Name the file of the user's that holds the key; "" if the user has no home."""
-    folder = os.environ.get("XDG_CONFIG_HOME", "")
+    return _place(os.environ.get("XDG_CONFIG_HOME", ""), os.environ.get("HOME", ""))
+
+
+@functools.lru_cache
+def _place(folder: str, home: str) -> str:
     if not os.path.isabs(folder):
-        folder = os.path.join(os.path.expanduser("~"), ".config")
+        folder = os.path.join(home or os.path.expanduser("~"), ".config")
     return os.path.join(folder, "workflow_assets", "key") if os.path.isabs(folder) else ""
 
 
