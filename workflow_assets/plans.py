@@ -227,9 +227,9 @@ class Plan:
         encoded = encode(source(), pickles=store.pickles, place=f"source {source.name!r}")
         key = digest("content", SCHEMA, encoded.codec, then=encoded.pieces)
         planned = PlannedSource(source, key, code)
-        if (
-            store.find(key) is None
-        ):  # else nothing is written, so that a store can be read where it is read-only
+        found = store.find(key)
+        # Else nothing is written, so that a store can be read where it is read-only.
+        if found is None or not store.would_load(found, encoded):
             with store.claim() as claim:
                 claim.add([key])
                 made = {
@@ -237,7 +237,7 @@ class Plan:
                     "created": round(time.time(), 3),
                     "run": self.nonce,
                 }
-                store.put_encoded(key, encoded, metrics={}, provenance=made)
+                store.put_encoded(key, encoded, metrics={}, provenance=made, replace=found is not None)
         return planned
 
     def _plan_treatment(

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from workflow_assets.store.signatures import VARIABLE
 from workflow_assets_tests.conformance.buckets import Server, serving
 
 # A failure must come back when the test is run again, and a busy machine must not make one.
@@ -19,3 +20,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A real S3 server, one for all tests of this process."""
     with serving(tmp_path_factory.mktemp("s3")) as running:
         yield running
+
+
+@pytest.fixture(scope="session", autouse=True)
+def key_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Pickles are signed with a key of the tests, here and in other processes: the user's own is never touched."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+        patch.delenv(VARIABLE, raising=False)
+        yield

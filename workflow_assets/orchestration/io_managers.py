@@ -112,7 +112,11 @@ class DatumIOManager(dg.IOManager):
         """Store a value; one that is there already is told to come from what it was made from last."""
         self._claim.add([key])
         known = self.store.find(key)
-        if known is not None and all(known.provenance.get(name) == made[name] for name in ("made", "inputs")):
+        if (
+            known is not None
+            and all(known.provenance.get(name) == made[name] for name in ("made", "inputs"))
+            and self.store.would_load(known, encoded)
+        ):
             return known
         return self.store.put_encoded(key, encoded, metrics={}, provenance=made, replace=known is not None)
 

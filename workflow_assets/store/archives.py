@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tarfile
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from workflow_assets.errors import CodecError
 from workflow_assets.store.formats import Buffer, Pieces, total
@@ -22,8 +22,20 @@ Members = dict[str, tuple[str, Sequence[Buffer]]]
 """For each file name, the codec and the bytes."""
 
 
+class Archive(NamedTuple):
+    """An archive that is read: its head, which says what is where, the tree, and the codecs of the members.
+
+    `member` gives the codec and the bytes of one.
+    """
+
+    head: bytes
+    tree: Any
+    codecs: dict[str, str]
+    member: Callable[[str], tuple[str, memoryview]]
+
+
 def pack(tree: Any, members: Members) -> Sequence[Buffer]:
-    """Give the pieces of an archive; those of the members are not copied."""
+    """Give the pieces of an archive, its head first; those of the members are not copied."""
     pieces: list[Sequence[Buffer]] = []
     places, start = {}, 0
     for name, (codec, parts) in members.items():
@@ -36,8 +48,8 @@ def pack(tree: Any, members: Members) -> Sequence[Buffer]:
     return Pieces.joined([(first,), *pieces, (END,)])
 
 
-def unpack(data: Buffer) -> tuple[Any, Callable[[str], tuple[str, memoryview]]]:
-    """Give the tree, and what gives the codec and the bytes of a member.
+def unpack(data: Buffer) -> Archive:
+    """Read the head of an archive, which is copied; its members are not.
 
     Raises `CodecError` for an archive that was not written here, or that claims to hold more than it does.
     """
@@ -45,9 +57,10 @@ def unpack(data: Buffer) -> tuple[Any, Callable[[str], tuple[str, memoryview]]]:
     first = tarfile.TarInfo.frombuf(bytes(view[:BLOCK]), "utf-8", "surrogateescape")
     if first.name != _MANIFEST:
         raise CodecError(f"the stored archive begins with {first.name!r}, not with its manifest")
-    manifest = from_json(bytes(view[BLOCK : BLOCK + first.size]))
+    head = bytes(view[: BLOCK + first.size + -first.size % BLOCK])
+    manifest = from_json(head[BLOCK : BLOCK + first.size])
     places: Mapping[str, tuple[str, int, int]] = manifest["members"]
-    members = view[BLOCK + first.size + -first.size % BLOCK :]
+    members = view[len(head) :]
 
     left = len(members)
 
@@ -61,7 +74,8 @@ def unpack(data: Buffer) -> tuple[Any, Callable[[str], tuple[str, memoryview]]]:
             )
         return codec, members[start : start + size]
 
-    return manifest["value"], member
+    codecs = {name: codec for name, (codec, _, _) in places.items()}
+    return Archive(head, manifest["value"], codecs, member)
 
 
 def header(name: str, size: int) -> bytes:

@@ -10,12 +10,14 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, ClassVar
 
-from workflow_assets.errors import CorruptDatumError, UnknownNameError, did_you_mean
+from workflow_assets.errors import CorruptDatumError, StoreError, UnknownNameError, did_you_mean
 from workflow_assets.store.claims import Claim, MemoryClaim
-from workflow_assets.store.codecs import Buffer, Encoded, decode, encode, extension
+from workflow_assets.store.codecs import Buffer, Encoded, IsSigned, decode, encode, extension
 from workflow_assets.store.records import Held, Record, checked, content_digest, latest, trimmed, versions
+from workflow_assets.store.signatures import OWN, Policy, checked_policy, is_own, sign
 
 __all__ = ["INLINE", "Asset", "MemoryStore", "Record", "Store"]
 
@@ -34,16 +36,16 @@ class Store(ABC):
     Every store keeps these laws: `find` gives a record only of a whole datum; of two writers of one key, one wins and
     the other is given the winner's record; what `load` gives equals what was put, and is the caller's own; bytes are
     verified against their digest before they are first used; without `pickles`, nothing that was stored is executed,
-    and no module imported that is not loaded yet.
+    and no module imported that is not loaded yet; with ``pickles="own"``, only what its user has signed is.
     """
 
-    pickles: bool
+    pickles: Policy
 
     at_once: ClassVar[int] = 1
     """How many data are worth looking for or putting at a time."""
 
-    def __init__(self, *, pickles: bool = True) -> None:
-        self.pickles = pickles
+    def __init__(self, *, pickles: Policy = True) -> None:
+        self.pickles = checked_policy(pickles)
         self._verified: set[tuple[str, str]] = set()
 
     # -- datums -------------------------------------------------------------------------------------------------
@@ -130,6 +132,7 @@ class Store(ABC):
         if encoded.libraries:
             provenance = {**provenance, "libraries": encoded.libraries}
         size = encoded.size
+        signature = "" if encoded.active is None else self._signature(key, encoded)
         location = inline = None
         if size <= INLINE:
             inline = encoded.bytes()
@@ -137,17 +140,49 @@ class Store(ABC):
         else:
             digest = self._store_object(lambda digest: _name(key, digest, encoded.codec), encoded.pieces)
             name = location = _name(key, digest, encoded.codec)
-            encoded.settle(lambda: self._read_object(name))
+            encoded.settle(lambda: self._read_object(name), self._checker(key, encoded.codec, signature))
         record = Record(
-            key, encoded.codec, digest, size, inline, location, dict(metrics), records, dict(provenance)
+            key,
+            encoded.codec,
+            digest,
+            size,
+            inline,
+            location,
+            dict(metrics),
+            records,
+            dict(provenance),
+            signature,
         )
         return self._write_record(record, replace)
+
+    def would_load(self, record: Record, encoded: Encoded) -> bool:
+        """Tell whether the value of a record, which are these bytes, is one that `load` takes for the user's own."""
+        if encoded.active is None:
+            return True
+        signature = self._signature(record.key, encoded)
+        return not signature or signature == record.signature
+
+    def _signature(self, key: str, encoded: Encoded) -> str:
+        """Sign what loading a value executes, where that is the store's policy."""
+        if self.pickles != OWN:
+            return ""
+        try:
+            return sign(key, encoded.codec, encoded.active or ())
+        except StoreError:
+            if encoded.pickled:
+                raise
+            return ""  # its classes are found where their modules are loaded
+
+    def _checker(self, key: str, codec: str, signature: str) -> IsSigned | None:
+        """Give what tells whether stored bytes are the user's own, where that is the store's policy."""
+        return partial(is_own, signature, key, codec) if self.pickles == OWN else None
 
     def load(self, record: Record | str) -> Any:
         """Give a datum's value, the caller's own to change.
 
         Raises `UnknownNameError` for a key that is not stored, `CorruptDatumError` for bytes that are not what was
-        written, and `CodecError` where they cannot be decoded.
+        written, `CodecError` where they cannot be decoded, or are a pickle that the store's policy does not allow, and
+        `StoreError` where the user's key is not safe.
         """
         if isinstance(record, str):
             found = self.find(record)
@@ -168,7 +203,9 @@ class Store(ABC):
             if len(self._verified) >= _REMEMBERED:
                 self._verified.clear()
             self._verified.add((record.location, record.digest))
-        return decode(record.codec, data, pickles=self.pickles, imports=self.pickles)
+        trusted = self.pickles is True
+        checker = self._checker(record.key, record.codec, record.signature)
+        return decode(record.codec, data, pickles=trusted, imports=trusted, is_signed=checker)
 
     def damage(self, record: Record) -> str:
         """Read a datum's bytes again, and say what is wrong with them; "" if nothing is.
@@ -276,7 +313,7 @@ class MemoryStore(Store):
     {'n': 1}
     """
 
-    def __init__(self, *, pickles: bool = True) -> None:
+    def __init__(self, *, pickles: Policy = True) -> None:
         super().__init__(pickles=pickles)
         self._records: dict[str, Record] = {}
         self._objects: dict[str, bytes] = {}

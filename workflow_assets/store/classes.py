@@ -108,10 +108,13 @@ def find(name: str, imports: bool) -> Any:
             ) from error
     found = _imported(name) or _LOCAL.get(name)
     if not isinstance(found, type) or not (issubclass(found, enum.Enum) or _is_known(found)):
-        reason = (
-            "was defined inside a function of another process" if "<locals>" in name else "cannot be imported"
-        )
-        raise CodecError(f"the stored value is a {name}, and no such class can be had: it {reason}")
+        if "<locals>" in name:
+            reason = "it was defined inside a function of another process"
+        elif module not in sys.modules:
+            reason = f"the store does not trust the value to have its module imported; import {module} first"
+        else:
+            reason = "it cannot be imported"
+        raise CodecError(f"the stored value is a {name}, and no such class can be had: {reason}")
     return found
 
 

@@ -7,11 +7,11 @@ one tar archive whose manifest is JSON. What has no format of its own is pickled
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from workflow_assets.errors import CodecError
+from workflow_assets.errors import CodecError, StoreError
 from workflow_assets.store import archives, contents, pickles, sequences
 from workflow_assets.store.formats import LONG, Buffer, Codec, Pieces, flat, member_name, total
 from workflow_assets.store.pickles import installed_version, library_version
@@ -22,6 +22,7 @@ from workflow_assets.store.registry import (
     register_codec,
     registered_codecs,
 )
+from workflow_assets.store.signatures import Policy
 from workflow_assets.store.trees import (
     NestingError,
     Reader,
@@ -49,8 +50,15 @@ __all__ = [
 
 _EXTENSIONS = {"json": "json", "composite": "tar", "pickle": "pickle", **sequences.EXTENSIONS}
 
+Snapshot = Callable[[str, str], Any]
+"""Gives, by codec and name, a member that need not be decoded; None for any other."""
+
 _OWN = 1 << 20
 """Up to so many bytes, the pieces of an encoded value are a copy; of more, they may be the value's own memory."""
+
+
+IsSigned = Callable[[Iterable[Buffer]], bool]
+"""Whether parts of stored bytes are what the user has signed."""
 
 
 @dataclass(slots=True, eq=False)
@@ -59,13 +67,16 @@ class Encoded:
 
     `pieces` may be the memory of the value itself until `settle` says where the bytes are stored. `snapshots` are
     values which are copied more quickly than decoded: those of the members by name, that of the whole under "".
+    `active` are the parts which loading executes, or imports modules for; None where it does neither.
     """
 
     codec: str
     pieces: Sequence[Buffer]
     libraries: dict[str, str] | None = None
     snapshots: dict[str, Any] = field(default_factory=dict, repr=False)
+    active: Sequence[Buffer] | None = field(default=None, repr=False)
     size: int = field(init=False)
+    is_signed: IsSigned | None = field(init=False, default=None, repr=False)
     _reread: Callable[[], Buffer] | None = field(init=False, default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -76,18 +87,26 @@ class Encoded:
         pieces = (self._reread(),) if self._reread is not None else self.pieces
         return bytes(pieces[0]) if len(pieces) == 1 else b"".join(pieces)
 
-    def settle(self, reread: Callable[[], Buffer]) -> None:
-        """Let go of a large value's memory, now that its bytes can be read from where they are stored."""
+    @property
+    def pickled(self) -> bool:
+        """Whether it is a pickle, or holds one."""
+        return self.codec == "pickle" or (self.codec == "composite" and len(self.active or ()) > 1)
+
+    def settle(self, reread: Callable[[], Buffer], is_signed: IsSigned | None = None) -> None:
+        """Let go of a large value's memory, now that its bytes can be read from where they are stored.
+
+        With `is_signed`, that is asked first whether they are still the same, if loading executes them.
+        """
         if self.size > _OWN:
-            self._reread = reread
-            self.pieces = ()
+            self._reread, self.is_signed = reread, is_signed
+            self.pieces, self.active = (), None
 
     def buffer(self) -> Buffer:
         """All bytes, in memory that nobody else changes."""
         return self._reread() if self._reread is not None else self.bytes()
 
 
-def encode(value: Any, *, pickles: bool, place: str = "value", snapshot: bool = True) -> Encoded:
+def encode(value: Any, *, pickles: Policy, place: str = "value", snapshot: bool = True) -> Encoded:
     """Turn a value into bytes.
 
     Args:
@@ -114,8 +133,9 @@ def encode(value: Any, *, pickles: bool, place: str = "value", snapshot: bool = 
     if isinstance(value, contents.File):
         return encode(value, pickles=pickles, place=place)
     if isinstance(value, sequences.Items):
-        return Encoded(value.codec, _own(value.pieces()), value.libraries)
-    return _Encoder(pickles, place, snapshot).encode(value)
+        pieces = value.pieces()
+        return Encoded(value.codec, _own(pieces), value.libraries, active=pieces if value.refers else None)
+    return _Encoder(bool(pickles), place, snapshot).encode(value)
 
 
 def drained(value: Any, place: str = "value") -> Any:
@@ -128,21 +148,24 @@ def drained(value: Any, place: str = "value") -> Any:
 
     def part(item: Any, where: str) -> sequences.Part:
         one = encode(item, pickles=False, place=where, snapshot=False)
-        return one.codec, extension(one.codec), one.pieces, one.libraries
+        return one.codec, extension(one.codec), one.pieces, one.libraries, one.active is not None
 
     return sequences.kept(value, place, part, functools.partial(decode, pickles=False))
 
 
-def decode(codec: str, data: Buffer, *, pickles: bool, imports: bool = True) -> Any:
+def decode(
+    codec: str, data: Buffer, *, pickles: bool, imports: bool = True, is_signed: IsSigned | None = None
+) -> Any:
     """Turn bytes into the value that was encoded.
 
     Nothing is executed unless `pickles` allows unpickling; with `imports` off, classes are looked up only in modules
-    that are already loaded. Raises `CodecError`.
+    that are already loaded. With `is_signed`, that decides both, given the parts which loading executes or imports
+    modules for. Raises `CodecError`.
     """
-    return _decode(codec, data, pickles, imports, lambda _codec, _name: None)
+    return _decode(codec, data, pickles, imports, lambda _codec, _name: None, is_signed)
 
 
-def independent_copy(encoded: Encoded, *, pickles: bool, last: bool = False) -> Any:
+def independent_copy(encoded: Encoded, *, pickles: Policy, last: bool = False) -> Any:
     """Give a consumer its own value, equal to what a later run will decode; the last one needs no copy."""
     if "" in encoded.snapshots:
         whole = encoded.snapshots.pop("") if last else encoded.snapshots[""]
@@ -153,7 +176,7 @@ def independent_copy(encoded: Encoded, *, pickles: bool, last: bool = False) -> 
             return encoded.snapshots.pop(name, None)
         return find_codec(codec).copy(encoded.snapshots[name]) if name in encoded.snapshots else None
 
-    return _decode(encoded.codec, encoded.buffer(), pickles, True, snapshot)
+    return _decode(encoded.codec, encoded.buffer(), bool(pickles), True, snapshot, encoded.is_signed)
 
 
 def extension(codec: str) -> str:
@@ -197,8 +220,9 @@ class _Encoder:
 
     def encode(self, value: Any) -> Encoded:
         """Give the bytes of the whole."""
+        writer = Writer(self._member, self._claim)
         try:
-            tree = Writer(self._member, self._claim).write(value)
+            tree = writer.write(value)
         except (NestingError, RecursionError):
             self._members.clear()
             if not self._allowed:
@@ -210,10 +234,15 @@ class _Encoder:
             tree = None
         libraries = self._libraries or None
         if self._whole is not None:
-            return Encoded("pickle", (self._whole,), libraries)
+            whole = (self._whole,)
+            return Encoded("pickle", whole, libraries, active=whole)
         if self._members:
-            return Encoded("composite", _own(archives.pack(tree, self._members)), libraries, self._snapshots)
-        return Encoded("json", (to_json(tree).encode(),), libraries)
+            pieces = archives.pack(tree, self._members)
+            pickled = [parts[0] for codec, parts in self._members.values() if codec == "pickle"]
+            active = (pieces[0], *pickled) if pickled or writer.refers else None
+            return Encoded("composite", _own(pieces), libraries, self._snapshots, active)
+        text = (to_json(tree).encode(),)
+        return Encoded("json", text, libraries, active=text if writer.refers else None)
 
     def _claim(self, value: Any, path: str) -> Any:
         """Write as files what could be a tree: long bytes, and what the user has registered a codec for."""
@@ -255,27 +284,37 @@ class _Encoder:
 
 
 def _decode(
-    codec: str, data: Buffer, allowed: bool, imports: bool, snapshot: Callable[[str, str], Any]
+    codec: str,
+    data: Buffer,
+    allowed: bool,
+    imports: bool,
+    snapshot: Snapshot,
+    is_signed: IsSigned | None = None,
 ) -> Any:
+    # What is signed is copied before it is checked: others could change a file that is mapped until it is executed.
     try:
         if codec == "json":
             text = bytes(data)
             tree = from_json(text)
-            return Reader(imports=imports).read(tree) if b'"$' in text else tree
+            if b'"$' not in text:
+                return tree
+            return Reader(imports=imports if is_signed is None else is_signed((text,))).read(tree)
         if codec == "composite":
-            tree, find = archives.unpack(data)
-
-            def member(name: str) -> Any:
-                kind, part = find(name)
-                kept = snapshot(kind, name)
-                return _leaf(kind, part, allowed) if kept is None else kept
-
-            return Reader(member, imports=imports).read(tree)
+            return _composite(archives.unpack(data), allowed, imports, snapshot, is_signed)
         if codec in sequences.EXTENSIONS:
-            file = contents.in_memory(data, f".{sequences.EXTENSIONS[codec]}")
+            ending = f".{sequences.EXTENSIONS[codec]}"
+            file = contents.in_memory(data, ending)
+            if is_signed is not None:
+                imports = is_signed(file)
+                if imports and isinstance(data, memoryview):
+                    file = contents.spooled(file, ending)
+                    imports = is_signed(file)
             return sequences.Items(file, codec, functools.partial(decode, pickles=False, imports=imports))
-        return _leaf(codec, data, allowed)
-    except CodecError:
+        if codec == "pickle" and is_signed is not None:
+            data = bytes(data)
+            allowed = is_signed((data,))
+        return _leaf(codec, data, allowed, is_signed)
+    except StoreError:  # of a codec, or about the user's key
         raise
     except Exception as error:
         raise CodecError(
@@ -283,12 +322,38 @@ def _decode(
         ) from error
 
 
-def _leaf(codec: str, data: Buffer, allowed: bool) -> Any:
+def _composite(
+    archive: archives.Archive,
+    allowed: bool,
+    imports: bool,
+    snapshot: Snapshot,
+    is_signed: IsSigned | None,
+) -> Any:
+    """Give the value of an archive, of which the head and the pickles are signed: no more of it is executed."""
+    pickled: dict[str, bytes] = {}
+
+    def active() -> Iterator[Buffer]:
+        yield archive.head
+        for name, codec in archive.codecs.items():
+            if codec == "pickle":
+                pickled[name] = bytes(archive.member(name)[1])
+                yield pickled[name]
+
+    def member(name: str) -> Any:
+        if name in pickled:
+            return _leaf("pickle", pickled[name], allowed, is_signed)
+        kind, part = archive.member(name)
+        kept = snapshot(kind, name)
+        return _leaf(kind, part, allowed, is_signed) if kept is None else kept
+
+    if is_signed is not None:
+        allowed = imports = is_signed(active())
+    return Reader(member, imports=imports).read(archive.tree)
+
+
+def _leaf(codec: str, data: Buffer, allowed: bool, is_signed: IsSigned | None) -> Any:
     if codec == "pickle":
         if not allowed:
-            raise CodecError(
-                "the stored value is a pickle, and this store does not allow pickles to be loaded: open it with "
-                "pickles=True if nobody else can write to it"
-            )
+            raise pickles.not_allowed() if is_signed is None else pickles.not_signed()
         return pickles.load(data)
     return find_codec(codec).decode(data)

@@ -43,6 +43,7 @@ from workflow_assets.store.records import (
     trimmed,
     versions,
 )
+from workflow_assets.store.signatures import OWN, Policy
 
 _STEP = 1 << 20
 """How much of an object is digested and written at a time."""
@@ -53,12 +54,13 @@ class FileStore(Store):
 
     Args:
         folder: where to keep it; created when first written to.
-        pickles: whether values without a format of their own may be pickled, and pickles loaded. Loading a pickle
-            executes what it says: leave it on only for a folder that nobody else writes to.
+        pickles: what to do with values that have no format of their own. Loading a pickle executes what it says. "own":
+            pickles are written and signed with a key of yours, and only those with your signature are loaded. True: all
+            are loaded, so that nobody else may write to the folder. False: none is written or loaded.
         fsync: wait for the disk after each write, so that a power cut costs nothing that was stored.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], *, pickles: bool = True, fsync: bool = False) -> None:
+    def __init__(self, folder: str | os.PathLike[str], *, pickles: Policy = OWN, fsync: bool = False) -> None:
         super().__init__(pickles=pickles)
         self.folder = Path(folder).expanduser().absolute()
         self.fsync = fsync
@@ -325,7 +327,7 @@ class FileStore(Store):
             unlink(f"{folder}/{name}")
 
 
-def _reopen(folder: str, pickles: bool, fsync: bool) -> FileStore:
+def _reopen(folder: str, pickles: Policy, fsync: bool) -> FileStore:
     return FileStore(folder, pickles=pickles, fsync=fsync)
 
 

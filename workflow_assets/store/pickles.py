@@ -49,6 +49,24 @@ def refusal(value: Any, where: str) -> CodecError:
     )
 
 
+def not_allowed() -> CodecError:
+    """Say that a stored pickle is not loaded, as no pickle is."""
+    return CodecError(
+        "the stored value is a pickle, and this store does not allow pickles to be loaded: open it with pickles=True "
+        "if nobody else can write to it"
+    )
+
+
+def not_signed() -> CodecError:
+    """Say that a stored pickle is not loaded, since it may be anybody's."""
+    return CodecError(
+        "the stored value is a pickle that is not signed with your key: another user or machine, or an earlier version "
+        "of this package, has written it, and loading it would execute whatever it says. Run again with force=[...] to "
+        "compute it yourself, give your machines the same WORKFLOW_ASSETS_KEY, or open the store with pickles=True if "
+        "nobody else can write to it"
+    )
+
+
 def library_version(cls: type) -> tuple[str, str]:
     """Give the library that a class comes from and its version, or two empty strings."""
     library = cls.__module__.partition(".")[0]

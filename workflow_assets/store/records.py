@@ -21,7 +21,8 @@ class Record(NamedTuple):
     """What is known of a datum: where its bytes are, what they should be, and what was recorded when it was made.
 
     `inline` holds the bytes of a small value, `location` names the object that holds those of a large one.
-    `provenance` says how the value came to be; `metrics` are replayed whenever the datum is used again.
+    `provenance` says how the value came to be; `metrics` are replayed whenever the datum is used again. `signature`
+    tells whose pickle it is, if it is one.
     """
 
     key: str
@@ -33,6 +34,7 @@ class Record(NamedTuple):
     metrics: Mapping[str, Any] = _NOTHING
     records: tuple[tuple[str, Any, Mapping[str, Any]], ...] = ()
     provenance: Mapping[str, Any] = _NOTHING
+    signature: str = ""
 
     @property
     def current(self) -> bool:
@@ -95,6 +97,8 @@ def record_to_bytes(record: Record) -> bytes:
         head += f',"location":"{record.location}"'
     elif record.inline is not None and record.codec != "json":
         head += f',"inline":"{record.inline.hex()}"'
+    if record.signature:
+        head += f',"signature":"{record.signature}"'
     content: dict[str, Any] = {"metrics": record.metrics}
     if record.records:
         content["records"] = [list(one) for one in record.records]
@@ -156,6 +160,7 @@ def record_from_bytes(key: str, data: bytes) -> Record | None:
             read(content["metrics"]),
             _tagged_metrics(read(content.get("records", ()))),
             read(content["provenance"]),
+            content.get("signature", ""),
         )
     except (LookupError, TypeError, ValueError, CodecError):  # a digest, but of something else
         return None

@@ -44,6 +44,7 @@ from workflow_assets.store.records import (
     trimmed,
     versions,
 )
+from workflow_assets.store.signatures import OWN, Policy
 
 _PLACE = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/+(.*?))?/*")
 _OPTIONS = ("key", "secret", "token", "profile", "region", "anon")
@@ -75,8 +76,10 @@ class S3Store(Store):
         place: the bucket, which must exist, and where in it: `s3://bucket/prefix`.
         endpoint_url: the service, if it is not Amazon's; else `AWS_ENDPOINT_URL` names it.
         options: `key`, `secret`, `token`, `profile`, `region` or `anon`, as s3fs calls them; they are shown nowhere.
-        pickles: whether values without a format of their own may be pickled, and pickles loaded. Loading a pickle
-            executes what it says: allow it only for a bucket that nobody else can write to.
+        pickles: what to do with values that have no format of their own. Loading a pickle executes what it says. "own":
+            pickles are written and signed with a key of yours, and only those with your signature are loaded; machines
+            that share a bucket share the key in `WORKFLOW_ASSETS_KEY`. True: all are loaded, so that nobody else may
+            write to the bucket. False: none is written or loaded.
         attempts: how often to try what a busy service or a bad connection fails, waiting longer each time.
 
     Raises `StoreError` for a place that is none, and an option that there is not.
@@ -90,7 +93,7 @@ class S3Store(Store):
         *,
         endpoint_url: str | None = None,
         options: Mapping[str, Any] | None = None,
-        pickles: bool = False,
+        pickles: Policy = OWN,
         attempts: int = 8,
     ) -> None:
         super().__init__(pickles=pickles)
@@ -385,6 +388,6 @@ def _journal_folder(asset: Asset) -> str:
 
 
 def _reopen(
-    place: str, endpoint_url: str | None, options: Mapping[str, Any], pickles: bool, attempts: int
+    place: str, endpoint_url: str | None, options: Mapping[str, Any], pickles: Policy, attempts: int
 ) -> S3Store:
     return S3Store(place, endpoint_url=endpoint_url, options=options, pickles=pickles, attempts=attempts)

@@ -28,8 +28,16 @@ T = TypeVar("T")
 
 _NOTHING = object()
 
-Part = tuple[str, str, Sequence[Buffer], dict[str, str] | None]
-"""The codec, the ending, the bytes and the libraries of an item."""
+Part = tuple[str, str, Sequence[Buffer], dict[str, str] | None, bool]
+"""The codec, the ending, the bytes and the libraries of an item, and whether it names a class."""
+
+
+class _Notes:
+    """What is said of all items: the libraries that they need, and whether one names a class."""
+
+    def __init__(self) -> None:
+        self.libraries: dict[str, str] = {}
+        self.refers = False
 
 
 class Items(Generic[T]):
@@ -39,7 +47,7 @@ class Items(Generic[T]):
     `Items`, or for a generator of bytes a `File`, in which all are one.
     """
 
-    __slots__ = ("_file", "_read", "codec", "libraries")
+    __slots__ = ("_file", "_read", "codec", "libraries", "refers")
 
     def __init__(
         self,
@@ -47,9 +55,11 @@ class Items(Generic[T]):
         codec: str,
         read: Callable[[str, Buffer], T],
         libraries: dict[str, str] | None = None,
+        refers: bool = True,
     ) -> None:
         self._file, self._read = file, read
         self.codec, self.libraries = codec, libraries
+        self.refers = refers  # whether an item may name a class
 
     def __iter__(self) -> Iterator[T]:
         """Give the items from the first on, each of them new."""
@@ -73,14 +83,15 @@ def kept(
     """
     first = next(items, _NOTHING)
     if first is _NOTHING:
-        return Items(spooled((), ".jsonl"), "lines", read)
+        return Items(spooled((), ".jsonl"), "lines", read, refers=False)
     if isinstance(first, bytes | bytearray | memoryview):
         return spooled(_all_bytes(first, items, place), ".bin")
-    if (line := _line(first)) is not None:
-        return Items(spooled(_all_lines(line, items, place), ".jsonl"), "lines", read)
-    libraries: dict[str, str] = {}
-    file = spooled(_all_parts(first, items, place, encode, libraries), ".tar")
-    return Items(file, "items", read, libraries or None)
+    notes = _Notes()
+    if (line := _line(first, notes)) is not None:
+        file = spooled(_all_lines(line, items, place, notes), ".jsonl")
+        return Items(file, "lines", read, refers=notes.refers)
+    file = spooled(_all_parts(first, items, place, encode, notes), ".tar")
+    return Items(file, "items", read, notes.libraries or None, notes.refers)
 
 
 # -- writing ----------------------------------------------------------------------------------------------------------
@@ -94,10 +105,10 @@ def _all_bytes(first: Buffer, items: Iterator[Any], place: str) -> Iterator[Buff
         yield item
 
 
-def _all_lines(line: bytes, items: Iterator[Any], place: str) -> Iterator[Buffer]:
+def _all_lines(line: bytes, items: Iterator[Any], place: str, notes: _Notes) -> Iterator[Buffer]:
     yield line
     for number, item in enumerate(items, 1):
-        following = _line(item)
+        following = _line(item, notes)
         if following is None:
             raise _mixed(place, number, item, "plain values")
         yield following
@@ -108,11 +119,12 @@ def _all_parts(
     items: Iterator[Any],
     place: str,
     encode: Callable[[Any, str], Part],
-    libraries: dict[str, str],
+    notes: _Notes,
 ) -> Iterator[Buffer]:
     for number, item in enumerate(itertools.chain((first,), items)):
-        codec, extension, pieces, versions = encode(item, f"item {number} of {place}")
-        libraries |= versions or {}
+        codec, extension, pieces, versions, refers = encode(item, f"item {number} of {place}")
+        notes.libraries |= versions or {}
+        notes.refers |= refers
         size = total(pieces)
         yield header(f"{number:06}-{codec}.{extension}", size)
         yield from pieces
@@ -120,11 +132,13 @@ def _all_parts(
     yield END
 
 
-def _line(item: Any) -> bytes | None:
+def _line(item: Any, notes: _Notes) -> bytes | None:
     text = plain_to_json(item)
     if text is None:
+        writer = Writer(_refuse)
         try:
-            text = to_json(Writer(_refuse).write(item))
+            text = to_json(writer.write(item))
+            notes.refers |= writer.refers
         except (_NoTreeError, NestingError, RecursionError):
             return None
     return text.encode() + b"\n"

@@ -77,8 +77,8 @@ class Writer:
     """Writes one value as a tree.
 
     `member` is asked for the tree that stands for what is none, given the value and its place in the whole; `claim`
-    is asked first for one that would be a tree, and gives None for what shall be one. Raises `NestingError` for a
-    value that holds itself.
+    is asked first for one that would be a tree, and gives None for what shall be one. Afterwards, `refers` tells
+    whether the tree names a class. Raises `NestingError` for a value that holds itself.
     """
 
     def __init__(
@@ -86,6 +86,7 @@ class Writer:
     ) -> None:
         self._member = member
         self._claim = claim
+        self.refers = False
         self._open: set[int] = set()
         self._trail: list[Any] = []
 
@@ -154,6 +155,7 @@ class Writer:
             name = classes.name_of(kind)
             if name is None:
                 return None
+            self.refers = True
             if kind.__members__.get(value.name) is value:
                 return {"$enum": [name, value.name]}
             return {"$flag": [name, value.value]} if isinstance(value, enum.Flag) else None
@@ -161,6 +163,7 @@ class Writer:
         name = classes.name_of(kind) if state is not None else None
         if state is None or name is None:
             return None
+        self.refers = True
         return {f"${state.kind}": [name, self._fields(value, state.fields), *map(self.write, state.more)]}
 
     def _numpy(self, value: Any) -> dict[str, Any] | None:

@@ -20,8 +20,9 @@ import pytest
 
 from workflow_assets.errors import CodecError, CorruptDatumError, StoreError, UnknownNameError
 from workflow_assets.store.base import INLINE, Record, Store
-from workflow_assets.store.codecs import encode
+from workflow_assets.store.codecs import encode, independent_copy
 from workflow_assets.store.records import content_digest, versions
+from workflow_assets.store.signatures import OWN, VARIABLE, Policy
 from workflow_assets_tests.conformance.sameness import assert_same
 
 
@@ -43,6 +44,15 @@ class Bomb:
 
 
 LARGE = np.arange(INLINE, dtype="f8")
+MEGABYTES = np.arange(1 << 18)
+WRAPPED = {
+    "inline": lambda value: value,
+    "object": lambda value: collections.deque([value, "x" * 3000]),
+    "member": lambda value: {"a": value},
+    "member of an object": lambda value: [LARGE, value],
+}
+"""Where a pickle may be."""
+
 VALUES = {
     "nothing": None,
     "a number": 0.1,
@@ -91,7 +101,7 @@ class StoreLaws(ABC):
     referred, referred_at_once, written_at_once = 200, 40, 60
 
     @abstractmethod
-    def open(self, *, pickles: bool = True) -> Store:
+    def open(self, *, pickles: Policy = OWN) -> Store:
         """Open the place of this test, as another process would."""
 
     @abstractmethod
@@ -372,6 +382,76 @@ class StoreLaws(ABC):
         assert not trap.exists()
         store.load("a1")
         assert trap.exists()
+
+    @pytest.mark.parametrize("wrap", WRAPPED.values(), ids=WRAPPED)
+    def test_a_pickle_that_somebody_else_has_written_is_not_executed(
+        self, store, wrap, tmp_path, monkeypatch
+    ):
+        """Signed with another key or not at all, it is refused unless all pickles of the place are trusted."""
+        trap = tmp_path / "executed"
+        with monkeypatch.context() as other:
+            other.setenv(VARIABLE, "the key of somebody else who writes here")
+            self.open().put("a1", wrap(Bomb(trap)))
+        self.open(pickles=True).put("a2", wrap(Bomb(trap)))
+        for key in ("a1", "a2"):
+            with pytest.raises(CodecError, match="a pickle that is not signed with your key"):
+                store.load(key)
+        assert not trap.exists()
+        self.open(pickles=True).load("a1")
+        assert trap.exists()
+
+    @pytest.mark.parametrize("wrap", WRAPPED.values(), ids=WRAPPED)
+    def test_a_signature_holds_for_one_key_and_its_bytes(self, store, wrap, tmp_path):
+        """Beside other bytes, or under another key or codec, it is none."""
+        trap = tmp_path / "executed"
+        own = store.put("a1", wrap(collections.Counter("aab")))
+        assert own.signature
+        other = self.open(pickles=True).put("a2", wrap(Bomb(trap)))
+        held = {
+            "inline": other.inline,
+            "location": other.location,
+            "digest": other.digest,
+            "size": other.size,
+        }
+        for crafted in (
+            own._replace(**held),
+            other._replace(signature=own.signature),
+            store.put("a3", wrap(Bomb(trap)))._replace(key="a1"),
+        ):
+            with pytest.raises(CodecError, match="not signed with your key"):
+                store.load(crafted)
+        assert not trap.exists()
+        assert_same(store.load("a1"), wrap(collections.Counter("aab")))
+
+    def test_a_pickle_that_takes_the_place_of_ones_own_is_not_executed(self, store, tmp_path):
+        """Also in the run that has just written its own, and lets go of the memory."""
+        trap = tmp_path / "executed"
+        encoded = encode([MEGABYTES, collections.Counter("aab")], pickles=True)
+        record = store.put_encoded("a1", encoded, metrics={}, provenance={})
+        assert_same(independent_copy(encoded, pickles=store.pickles)[0], MEGABYTES)
+        data = encode([MEGABYTES, Bomb(trap)], pickles=True).bytes()
+        self.set_object(record.location, data)
+        with pytest.raises(CodecError, match="not signed with your key"):
+            independent_copy(encoded, pickles=store.pickles)
+        with pytest.raises(CodecError, match="not signed with your key"):
+            self.open().load(record._replace(digest=content_digest([data]), size=len(data)))
+        assert not trap.exists()
+
+    @pytest.mark.parametrize(
+        "value",
+        [1.5, "x" * (INLINE + 1), {"a": [1]}, LARGE, {"a": LARGE}, pd.DataFrame({"a": LARGE})],
+        ids=type,
+    )
+    def test_what_is_no_pickle_and_names_no_class_needs_no_signature(self, store, value):
+        """Nothing is noted, and no time spent on it."""
+        assert store.put("a1", value).signature == ""
+        assert b"signature" not in self.get_record("a1")
+
+    @pytest.mark.parametrize("pickles", ["yes", "OWN", "", None, 1, 0, ["own"]])
+    def test_what_is_no_policy_is_refused(self, pickles):
+        """With the three that there are."""
+        with pytest.raises(StoreError, match=r"is no policy of a store: expected 'own' .* True .* or False"):
+            self.open(pickles=pickles)
 
     def test_a_pickle_that_calls_itself_an_array_is_not_executed(self, store, tmp_path):
         """The codec that a record names is not the one that its bytes may choose."""

@@ -3,6 +3,7 @@
 import pytest
 
 from workflow_assets.store.base import Store
+from workflow_assets.store.signatures import OWN, Policy
 from workflow_assets_tests.conformance.buckets import BUCKET, Server, unique_place
 from workflow_assets_tests.conformance.stores import StoreLaws
 
@@ -20,7 +21,7 @@ class TestS3Store(StoreLaws):
         self.name = unique_place()
         self.prefix = self.name.removeprefix(f"s3://{BUCKET}/") + "/"
 
-    def open(self, *, pickles: bool = True) -> Store:
+    def open(self, *, pickles: Policy = OWN) -> Store:
         return self.server.open(self.name, pickles=pickles)
 
     def get_object(self, name: str) -> bytes:

@@ -7,6 +7,7 @@ import pytest
 from workflow_assets.store.base import MemoryStore, Store
 from workflow_assets.store.files import FileStore
 from workflow_assets.store.records import record_from_bytes, record_to_bytes
+from workflow_assets.store.signatures import OWN, Policy
 from workflow_assets_tests.conformance.stores import StoreLaws
 
 
@@ -18,7 +19,7 @@ class TestMemoryStore(StoreLaws):
         """Begin with nothing."""
         self.memory = MemoryStore()
 
-    def open(self, *, pickles: bool = True) -> Store:
+    def open(self, *, pickles: Policy = OWN) -> Store:
         store = MemoryStore(pickles=pickles)
         for part in ("_records", "_objects", "_references", "_claims", "_lock"):
             setattr(store, part, getattr(self.memory, part))
@@ -51,7 +52,7 @@ class TestFileStore(StoreLaws):
         """Begin with no folder."""
         self.folder = tmp_path / "größe" / "store"
 
-    def open(self, *, pickles: bool = True) -> Store:
+    def open(self, *, pickles: Policy = OWN) -> Store:
         return FileStore(self.folder, pickles=pickles, fsync=self.fsync)
 
     def get_object(self, name: str) -> bytes:

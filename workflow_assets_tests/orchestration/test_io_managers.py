@@ -1,5 +1,6 @@
 """What steps computed is read by any asset, and what assets return is stored."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,7 +8,7 @@ import dagster as dg
 import pytest
 
 from workflow_assets import FileStore, MemoryStore
-from workflow_assets.errors import UnknownNameError
+from workflow_assets.errors import CodecError, UnknownNameError
 from workflow_assets.orchestration.io_managers import DATUMS, DatumIOManager
 from workflow_assets_tests.orchestration.studies import Bench
 
@@ -90,6 +91,21 @@ def test_several_partitions_are_written_from_one_step_as_a_mapping(store: FileSt
     result = dg.materialize([upper], resources={"io_manager": DatumIOManager(store)}, tags=tags)
     assert result.success
     assert store.load_asset(("upper",), "b") == "B"
+
+
+def test_materialising_again_signs_what_somebody_else_has_pickled(store: FileStore) -> None:
+    @dg.asset
+    def counted() -> Any:
+        return Counter("aab")
+
+    def materialise(into: FileStore) -> None:
+        assert dg.materialize([counted], resources={"io_manager": DatumIOManager(into)}).success
+
+    materialise(FileStore(store.folder, pickles=True))
+    with pytest.raises(CodecError, match="not signed with your key"):
+        store.load_asset(("counted",))
+    materialise(store)
+    assert store.load_asset(("counted",)) == Counter("aab")
 
 
 @pytest.mark.filterwarnings("ignore::dagster.BetaWarning")

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,16 @@ def drawn(rng: np.random.Generator, size: int = LARGE) -> np.ndarray:
 @step
 def total(drawn: np.ndarray) -> float:
     return float(drawn.sum())
+
+
+@step
+def counted(drawn: np.ndarray) -> Any:
+    return Counter((drawn > 0).tolist())
+
+
+@step
+def positive(counted: Any) -> int:
+    return int(counted[True])
 
 
 def study(*more: Any) -> Experiment:
@@ -159,3 +170,15 @@ def test_a_step_that_fails_now_is_told(store):
     audit = experiment.audit(store, steps=["fragile"])
     assert audit.suspects == ("fragile",)
     assert "it fails now: step 'fragile': OSError: the service is gone" in str(audit)
+
+
+def test_an_audit_reads_ones_own_pickles_and_computes_the_others_again(tmp_path):
+    """As a run does; the store is left as it is."""
+    experiment = study(counted, positive)
+    for pickles in ("own", True):
+        store = FileStore(tmp_path / str(pickles), pickles=pickles)
+        experiment.run(store)
+        careful = FileStore(store.folder)
+        before = careful.find_all(careful.keys())
+        assert experiment.audit(careful, steps=["positive"]).deterministic
+        assert careful.find_all(careful.keys()) == before

@@ -1,5 +1,6 @@
 """Runs compute what is missing, once, and keep every cell to itself."""
 
+import collections
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +22,13 @@ from workflow_assets import (
     source,
     step,
 )
-from workflow_assets.errors import StoreError, UnknownNameError
+from workflow_assets.errors import CodecError, StoreError, UnknownNameError
 from workflow_assets.plans import Plan
 from workflow_assets.runs import Run
 from workflow_assets.store.base import Record
+from workflow_assets.store.codecs import encode
+from workflow_assets.store.signatures import VARIABLE
+from workflow_assets_tests.conformance.stores import Bomb
 from workflow_assets_tests.crash.disks import read_only
 
 CALLS: list[str] = []
@@ -491,6 +495,84 @@ def test_damaged_datum_is_found_and_computed_again(tmp_path: Any) -> None:
     assert result.table["total"].tolist() == [expected, expected + 1]
     Experiment("damage", [large, total], {"other": {"total.offset": 2}}).run(FileStore(folder))
     assert counts() == {}, "healed"
+
+
+@step
+def counted() -> Any:
+    CALLS.append("counted")
+    return collections.Counter("aab")
+
+
+@step
+def total(counted: Any, offset: int = 0) -> int:
+    return counted.total() + offset
+
+
+def crafted(store: Store, trap: Path) -> str:
+    """Put a pickle of somebody else's in the place of the one that a run has stored; give its key."""
+    (key,) = store.references(("crafted", "counted")).values()
+    with pytest.MonkeyPatch.context() as other:
+        other.setenv(VARIABLE, "the key of somebody else who writes here")
+        bomb = encode(Bomb(trap), pickles=True)
+        store.put_encoded(key, bomb, metrics={}, provenance={}, replace=True)
+    return key
+
+
+def test_pickle_that_somebody_else_has_written_is_computed_again_and_not_executed(tmp_path: Any) -> None:
+    store, trap = FileStore(tmp_path / "store"), tmp_path / "executed"
+    Experiment("crafted", [counted, total]).run(store)
+    key = crafted(store, trap)
+    counts()
+    result = Experiment("crafted", [counted, total], {"more": {"total.offset": 1}}).run(
+        FileStore(store.folder)
+    )
+    assert result.failures == ()
+    assert result.table["total"].tolist() == [3, 4]
+    assert counts() == {"counted": 1}
+    assert store.load(key) == collections.Counter("aab"), "replaced"
+    assert not trap.exists()
+
+
+def test_pickle_that_nobody_loads_in_a_run_is_kept_until_it_is_forced(tmp_path: Any) -> None:
+    store, trap = FileStore(tmp_path / "store"), tmp_path / "executed"
+    experiment = Experiment("crafted", [counted])
+    experiment.run(store)
+    key = crafted(store, trap)
+    counts()
+    experiment.run(store)
+    assert counts() == {}
+    with pytest.raises(CodecError, match=r"not signed with your key.*Run again with force="):
+        store.load(key)
+    experiment.run(store, force=["counted"])
+    assert store.load(key) == collections.Counter("aab")
+    assert not trap.exists()
+
+
+def test_source_that_somebody_else_has_pickled_is_stored_again(tmp_path: Any) -> None:
+    @source
+    def letters() -> Any:
+        return collections.Counter("aab")
+
+    @step
+    def most(letters: Any) -> str:
+        return str(letters.most_common(1)[0][0])
+
+    experiment = Experiment("counted", [most])
+    experiment.run(FileStore(tmp_path, pickles=True))
+    store = FileStore(tmp_path)
+    (key,) = store.references(("letters",)).values()
+    with pytest.raises(CodecError, match="not signed with your key"):
+        store.load(key)
+    experiment.run(store)
+    assert store.load(key) == collections.Counter("aab")
+
+
+def test_without_a_key_for_pickles_the_run_ends_with_what_to_do(tmp_path: Any, monkeypatch: Any) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "file"))
+    with pytest.raises(StoreError, match=f"Set {VARIABLE} .* or open the store with pickles=True"):
+        Experiment("crafted", [counted]).run(FileStore(tmp_path / "store"))
+    assert Experiment("crafted", [counted]).run(FileStore(tmp_path / "store", pickles=True)).failures == ()
 
 
 def test_store_that_cannot_be_written_is_refused_before_anything_is_computed(tmp_path: Any) -> None:

@@ -17,8 +17,10 @@ def packed(members):
 
 def test_members_are_found_by_name():
     """In the pieces that were given, put together."""
-    tree, member = unpack(packed({"a": [b"12", b"3"], "b": [], "c": [b"x" * 600]}))
-    assert tree == {"tree": 1}
+    data = packed({"a": [b"12", b"3"], "b": [], "c": [b"x" * 600]})
+    head, tree, codecs, member = unpack(data)
+    assert (data[: len(head)], tree) == (head, {"tree": 1})
+    assert codecs == {"a": "npy", "b": "npy", "c": "npy"}
     assert {name: (codec, bytes(part)) for name in "abc" for codec, part in [member(name)]} == {
         "a": ("npy", b"123"),
         "b": ("npy", b""),
@@ -36,7 +38,7 @@ def test_members_lie_where_arrays_like_to_be():
 def test_a_member_is_read_without_copying():
     """It is a part of the buffer, and can be written to where that can."""
     data = bytearray(packed({"a": [b"123"]}))
-    _, part = unpack(data)[1]("a")
+    _, part = unpack(data).member("a")
     assert not part.readonly
     part[0] = ord("9")
     assert b"923" in data
