@@ -31,6 +31,9 @@ logger = logging.getLogger("workflow_assets")
 
 Planned = PlannedStep | PlannedSource
 
+_BRIEF = 0.001
+"""A step that takes fewer seconds fills little memory, and asking how much is filled may take longer than it."""
+
 _LARGE = 1 << 20
 """What is larger than this is stored at once: its value is not held while others are computed."""
 
@@ -68,6 +71,7 @@ class Work:
                 self._uses[given] += inf if step.node.step.transient else 1
         self.found: Mapping[str, Record | None] = {}
         self.looked = 0.0
+        self.peak = 0  # bytes of memory, when it was last asked for
         self.lost = 0  # data that another run, at work on the same, has stored first
         if compute:
             store.check_writable()
@@ -222,7 +226,9 @@ class Cell:
                 made["replicate"], made["seed"] = self.place.replicate, self.place.seed
         made["seconds"] = round(seconds, 6)
         made["created"] = round(time.time(), 3)
-        made["peak_memory"] = peak_memory()
+        if seconds >= _BRIEF or not self.run.peak:
+            self.run.peak = peak_memory()
+        made["peak_memory"] = self.run.peak
         made["run"] = self.run.run_id
         return made
 

@@ -323,10 +323,11 @@ class MemoryStore(Store):
 
     def find(self, key: str) -> Record | None:
         """Give the record of a datum, or None."""
-        record = self._records.get(key) or self._records.get(checked(key))
-        if record is None or record.location is None or record.location in self._objects:
-            return record
-        return None
+        record = self._records.get(key)
+        if record is None:
+            checked(key)
+            return None
+        return record if record.location is None or record.location in self._objects else None
 
     def keys(self) -> Iterator[str]:
         """Give the keys of all datums, in any order."""
@@ -345,9 +346,14 @@ class MemoryStore(Store):
 
     def _write_record(self, record: Record, replace: bool) -> Record:
         with self._lock:
-            if replace or (standing := self.find(record.key)) is None:
-                self._records[record.key] = standing = record
-            return standing
+            if (
+                not replace
+                and record.key in self._records
+                and (standing := self.find(record.key)) is not None
+            ):
+                return standing
+            self._records[record.key] = record
+            return record
 
     def refer(self, asset: Asset, keys: Mapping[str, str]) -> None:
         """Note for partitions of an asset which datum each holds now."""
