@@ -17,6 +17,9 @@ Planned = PlannedStep | PlannedSource
 AT_ONCE = 4_000
 """How many records are asked for at once; no more of them are held."""
 
+_FAR = 25
+"""How many times as many are asked for at once where each question lists what is there, as in a bucket."""
+
 
 class Part(NamedTuple):
     """Some replicates of a survey: treatments and keys of each, and for each key asked for, whether it is missing."""
@@ -67,7 +70,8 @@ class Survey:
         chosen = {treatment for treatments in self._treatments.values() for treatment in treatments}
         within = self._within(step for treatment in chosen for step in self.wanted[treatment])
         pending = iter(self._treatments.items())
-        while chunk := list(islice(pending, max(1, AT_ONCE // max(1, sum(map(varies, within)))))):
+        at_once = AT_ONCE if self.plan.store.at_once == 1 else AT_ONCE * _FAR
+        while chunk := list(islice(pending, max(1, at_once // max(1, sum(map(varies, within)))))):
             replicates = []
             for name, treatments in chunk:
                 replicate = self.plan.replicates[name]
