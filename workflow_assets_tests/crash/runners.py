@@ -123,8 +123,7 @@ class Calls(logging.Handler):
 def counted(path: Path) -> Iterator[Calls]:
     """Write down each call of a step meanwhile."""
     calls = Calls(path)
-    level, disabled = logger.level, logger.disabled
-    logger.disabled = False  # as some tools leave all loggers that they do not know
+    level = logger.level
     logger.addHandler(calls)
     logger.setLevel(logging.INFO)
     try:
@@ -132,7 +131,6 @@ def counted(path: Path) -> Iterator[Calls]:
     finally:
         logger.removeHandler(calls)
         logger.setLevel(level)
-        logger.disabled = disabled
         os.close(calls.descriptor)
 
 
