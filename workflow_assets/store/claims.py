@@ -45,15 +45,15 @@ class MemoryClaim:
         """Claim data."""
         with self._lock:
             self.keys.update(keys)
+            self._claims.add(self)
 
     def __enter__(self) -> Self:
-        with self._lock:
-            self._claims.add(self)
         return self
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self._claims.discard(self)
+            self.keys.clear()
 
 
 class FileClaim:

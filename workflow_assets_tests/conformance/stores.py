@@ -666,3 +666,11 @@ class StoreLaws(ABC):
         told = [{name: versions(notes) for name, notes in held.items()} for held in self.open().journals()]
         assert sorted(told, key=str) == sorted(expected, key=str)
         assert "q" not in store.references(ODD_ASSETS[0])
+
+    def test_a_claim_counts_from_the_first_key_on(self, store):
+        """Also where it is held for longer than a block, as by an IO manager."""
+        claim = store.claim()
+        claim.add(["a1"])
+        assert self.open().claimed() == {"a1"}
+        claim.__exit__(None, None, None)
+        assert self.open().claimed() == set()
