@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from workflow_assets.errors import CorruptDatumError, UnknownNameError, did_you_mean
+from workflow_assets.errors import CorruptDatumError, UnknownNameError
 from workflow_assets.outcomes import Failure
 from workflow_assets.plans import Plan, PlannedStep
 from workflow_assets.provenance import trace
@@ -149,13 +149,7 @@ def audit(
     """
     if not isinstance(sample, int) or sample < 1:
         raise ValueError(f"sample = {sample!r}: compute at least 1 datum again")
-    known = plan.declaration.asset_slots
-    slots = list(known if steps is None else steps)
-    for slot in slots:
-        if slot not in known:
-            raise UnknownNameError(
-                f"experiment {plan.declaration.name!r} has no stored step {slot!r}: {did_you_mean(slot, known)}"
-            )
+    slots = plan.stored_slots(steps)
     drawn = rng or random.Random()  # noqa: S311 - nothing is secret
     candidates = [(cell, slot) for cell in plan.cells() for slot in slots]
     drawn.shuffle(candidates)

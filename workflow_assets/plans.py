@@ -216,6 +216,21 @@ class Plan:
                 found.add(step)
         return found
 
+    def stored_slots(self, names: Iterable[str] | None = None) -> list[str]:
+        """Give the slots of these names, whose data are stored; all such by default.
+
+        Raises `UnknownNameError` for a name that is none of them.
+        """
+        known = self.declaration.asset_slots
+        slots = list(known if names is None else names)
+        for slot in slots:
+            if slot not in known:
+                near = did_you_mean(slot, known)
+                raise UnknownNameError(
+                    f"experiment {self.declaration.name!r} has no stored step {slot!r}: {near}"
+                )
+        return slots
+
     # -- making -------------------------------------------------------------------------------------------------
 
     def _plan_source(self, source: Source[Any], store: Store) -> PlannedSource:

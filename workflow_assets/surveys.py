@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from workflow_assets.errors import UnknownNameError, did_you_mean
 from workflow_assets.plans import Plan, PlannedSource, PlannedStep
 
 Planned = PlannedStep | PlannedSource
@@ -47,13 +46,7 @@ class Survey:
     ) -> None:
         self.plan = plan
         self.forced = plan.following(force)
-        known = plan.declaration.asset_slots
-        slots = list(known if steps is None else steps)
-        for slot in slots:
-            if slot not in known:
-                raise UnknownNameError(
-                    f"experiment {plan.declaration.name!r} has no stored step {slot!r}: {did_you_mean(slot, known)}"
-                )
+        slots = plan.stored_slots(steps)
         self.wanted = {
             treatment: [step for slot, step in planned.items() if slot in slots and not is_transient(step)]
             for treatment, planned in plan.by_treatment.items()
