@@ -44,10 +44,14 @@ class Experiment(Declaration):
         replicates: Iterable[str] | None = None,
         force: Iterable[str] = (),
         resources: Mapping[str, Any] | None = None,
+        backend: Any = None,
+        workers: int | None = None,
+        capacity: Mapping[str, float | str] | None = None,
+        max_failures: int | None = None,
         max_seconds: float | None = None,
         max_bytes: float | None = None,
     ) -> Result:
-        """Run the experiment in this process and give its results.
+        """Run the experiment and give its results.
 
         What the store holds is not computed again. A failing cell is a row with its error; the others finish.
 
@@ -57,19 +61,28 @@ class Experiment(Declaration):
             replicates: run only the replicates of these keys (``"0007"``, or a unit's name); all by default.
             force: steps and sources to compute again, with all that follows from them.
             resources: what steps find in ``ctx.resources``.
+            backend: who executes cells: ``"serial"`` (the default), ``"threads"``, ``"processes"``, ``"asyncio"``,
+                ``"dask"``, a backend with options such as ``Dask("tcp://…")``, or a `concurrent.futures.Executor`. The
+                results are the same.
+            workers: how many cells at a time; more than one without a backend means processes.
+            capacity: how much this machine has of what steps need in their ``resources=``, such as ``{"gpu": 1}``.
+            max_failures: begin no more cells after so many have failed.
             max_seconds: how long computing may take, all steps one after the other.
             max_bytes: how much may be written, in bytes of values.
 
         Raises `UnknownNameError` for a name that the experiment does not have, and before anything is computed
-        `StoreError` where something is to be computed and the store cannot be written, and `LimitError` where the
-        time or size of earlier data says that a limit would be exceeded.
+        `StoreError` where something is to be computed and the store cannot be written, `DeclarationError` where the
+        backend cannot do what a step asks for, and `LimitError` where the time or size of earlier data says that a
+        limit would be exceeded.
         """
+        from workflow_assets.executions import Execution
         from workflow_assets.forecasts import forecast
         from workflow_assets.plans import Plan
         from workflow_assets.results import Result, describe_failures
-        from workflow_assets.runs import Run
         from workflow_assets.store.base import MemoryStore
 
+        execution = Execution(backend, workers, capacity, max_failures, resources)
+        execution.check(self)
         store = MemoryStore() if store is None else store
         unwritable: StoreError | None = None
         try:
@@ -83,8 +96,8 @@ class Experiment(Declaration):
             if unwritable is not None and expected.data.to_compute:
                 raise unwritable
             expected.check(max_seconds, max_bytes)
-        run = Run(plan, store, force=forced, resources=resources, compute=unwritable is None)
-        result = Result.collect(self, run.cells(chosen), store)
+        outcomes = execution.cells(plan, store, chosen, force=forced, compute=unwritable is None)
+        result = Result.collect(self, outcomes, store)
         if result.failures:
             logger.warning("%s: %s", self.name, describe_failures(result.failures, len(result.outcomes)))
         return result

@@ -136,10 +136,21 @@ class Plan:
         self.steps: tuple[PlannedStep, ...] = tuple(shared.values())
         self._constant_keys: dict[PlannedStep, str] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the store out: who is sent the plan says which one it reaches."""
+        return {name: value for name, value in vars(self).items() if name != "store"}
+
     @cached_property
     def replicates(self) -> dict[str, Replicate]:
         """The replicates by partition key."""
         return {replicate.key: replicate for replicate in self.declaration.replicates}
+
+    @cached_property
+    def constant_keys(self) -> Mapping[PlannedStep, str]:
+        """The compute keys of the steps that all replicates share."""
+        first = next(iter(self.replicates.values()))
+        self.keys(first, self.seed(first))
+        return self._constant_keys
 
     def code(self, fingerprint: Fingerprint) -> str:
         """Give the digest of code that keys are made with: that of the code whose results it was accepted to share."""

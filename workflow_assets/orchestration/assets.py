@@ -7,9 +7,11 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from workflow_assets.backends.choices import NAMES
 from workflow_assets.canonical import digest
 from workflow_assets.declarations import Declaration
-from workflow_assets.errors import UnknownNameError
+from workflow_assets.errors import UnknownNameError, listing
+from workflow_assets.executions import Execution
 from workflow_assets.experiments import Experiment
 from workflow_assets.orchestration.checks import blocking_reasons, check_specs, evaluate
 from workflow_assets.orchestration.events import MaterializationLog, datum_metadata
@@ -47,6 +49,25 @@ class RunConfig(dg.Config):
     """What can be set for one run, in the launchpad or on the command line."""
 
     force: list[str] = Field([], description="Steps and sources to compute again although they are stored.")
+    backend: str | None = Field(
+        None, description=f"Who executes cells: {listing(NAMES, 'or')}; by default as the definitions say."
+    )
+    workers: int | None = Field(None, description="How many cells at a time.")
+    capacity: dict[str, float] = Field(
+        {}, description="How much there is of what steps need, such as gpu: 1; memory in bytes."
+    )
+    max_failures: int | None = Field(None, description="Begin no more cells after so many have failed.")
+
+    def execution(self, default: Execution, resources: Mapping[str, Any]) -> Execution:
+        """Give how cells are executed: as the definitions say, but for what is set here."""
+        named = self.backend is not None
+        return Execution(
+            self.backend if named else default.backend,
+            self.workers or (None if named else default.workers),
+            {**(default.capacity or {}), **self.capacity},
+            self.max_failures or default.max_failures,
+            resources,
+        )
 
 
 def source_assets(source: Source[Any], experiment: Declaration, store: Store) -> dg.AssetsDefinition:
@@ -83,7 +104,9 @@ def source_assets(source: Source[Any], experiment: Declaration, store: Store) ->
     return load_source
 
 
-def step_assets(experiment: Experiment, store: Store, resources: Mapping[str, Any]) -> dg.AssetsDefinition:
+def step_assets(
+    experiment: Experiment, store: Store, resources: Mapping[str, Any], execution: Execution
+) -> dg.AssetsDefinition:
     """Compile the steps: one multi-asset over the grid, for work by partition."""
     versions = CodeVersions(experiment)
     specs = [_step_spec(experiment, slot, versions) for slot in experiment.asset_slots]
@@ -106,18 +129,13 @@ def step_assets(experiment: Experiment, store: Store, resources: Mapping[str, An
                 "the range of partitions is empty: does it end before it starts?", allow_retries=False
             )
         plan = _plan(context, experiment, store)
-        run = Run(
-            plan,
-            store,
-            force=config.force,
-            resources=_resources(context, resources),
-            run_id=context.run.run_id,
-        )
+        chosen = config.execution(execution, _resources(context, resources))
+        run_id = context.run.run_id
         log = MaterializationLog(context, experiment, plan, slots)
         failures = []
         latest: dict[str, str] = {}
         try:
-            for outcome in run.cells(cells, slots):
+            for outcome in chosen.cells(plan, store, cells, slots, force=config.force, run_id=run_id):
                 log.add(outcome)
                 if outcome.failure is not None:
                     failures.append(outcome.failure)
@@ -135,14 +153,16 @@ def step_assets(experiment: Experiment, store: Store, resources: Mapping[str, An
                     key = step_key(experiment.name, slot)
                     yield dg.MaterializeResult(asset_key=key, data_version=dg.DataVersion(latest[slot]))
             again = MaterializationLog(context, experiment, plan, slots)
-            for outcome in run.cells(cells, slots):
+            for outcome in Run(plan, store, run_id=run_id).cells(cells, slots):
                 again.add(outcome)
             again.write()
 
     return compute_steps
 
 
-def results_assets(experiment: Experiment, store: Store, resources: Mapping[str, Any]) -> dg.AssetsDefinition:
+def results_assets(
+    experiment: Experiment, store: Store, resources: Mapping[str, Any], execution: Execution
+) -> dg.AssetsDefinition:
     """Compile the results: an unpartitioned asset that completes the grid, judges it and says so in checks."""
     name = experiment.name
     key = results_key(name)
@@ -174,11 +194,12 @@ def results_assets(experiment: Experiment, store: Store, resources: Mapping[str,
     def complete_grid(context: dg.AssetExecutionContext, config: RunConfig) -> Iterator[Any]:
         plan = _plan(context, experiment, store)
         materialise = key in context.selected_asset_keys
-        run = Run(
+        chosen = config.execution(execution, _resources(context, resources))
+        outcomes = chosen.cells(
             plan,
             store,
+            plan.cells(),
             force=config.force,
-            resources=_resources(context, resources),
             run_id=context.run.run_id,
             compute=materialise,
         )
@@ -186,7 +207,7 @@ def results_assets(experiment: Experiment, store: Store, resources: Mapping[str,
 
         def told() -> Iterator[Any]:
             try:
-                for outcome in run.cells():
+                for outcome in outcomes:
                     if materialise:
                         log.add(outcome)
                     if outcome.failure is not None and materialise:

@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from workflow_assets.errors import DeclarationError
+from workflow_assets.executions import Execution
 from workflow_assets.experiments import Experiment
 from workflow_assets.orchestration.assets import results_assets, source_assets, step_assets
 from workflow_assets.orchestration.events import enable_batches
@@ -22,6 +23,10 @@ def to_dagster(
     *experiments: Experiment,
     store: Store | str | os.PathLike[str] | None = None,
     resources: Mapping[str, Any] | None = None,
+    backend: Any = None,
+    workers: int | None = None,
+    capacity: Mapping[str, float | str] | None = None,
+    max_failures: int | None = None,
 ) -> dg.Definitions:
     """Compile experiments to Dagster: assets, checks, a job for each, and the IO manager over the datum store.
 
@@ -31,6 +36,10 @@ def to_dagster(
             own files.
         resources: Dagster resources, which steps find in ``ctx.resources``; the assets you add yourself can use them
             too.
+        backend: who executes the cells of a run, unless its configuration says otherwise; see `Experiment.run`.
+        workers: how many cells at a time.
+        capacity: how much a machine has of what steps need.
+        max_failures: begin no more cells of a run after so many have failed.
 
     Merge the result with your own definitions through `dagster.Definitions.merge`. Raises `DeclarationError` for two
     experiments of one name, two sources of one name, or a name that is both.
@@ -43,12 +52,13 @@ def to_dagster(
         raise DeclarationError(
             "to_dagster", [f"the resource {DATUMS!r} is the IO manager's; choose another name"]
         )
+    execution = Execution(backend, workers, capacity, max_failures)
     assets: list[dg.AssetsDefinition] = []
     for source, experiment in _sources(experiments).values():
         assets.append(source_assets(source, experiment, store))
     for experiment in experiments:
-        assets.append(step_assets(experiment, store, given))
-        assets.append(results_assets(experiment, store, given))
+        assets.append(step_assets(experiment, store, given, execution))
+        assets.append(results_assets(experiment, store, given, execution))
     return dg.Definitions(
         assets=assets,
         jobs=[experiment_job(experiment) for experiment in experiments],
