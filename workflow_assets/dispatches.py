@@ -44,6 +44,9 @@ _PLANNED = 64
 _LIVES = 2
 """How often a worker may die over a unit: once may be chance, or somebody else's fault."""
 
+_LOSSES = 8
+"""How often a unit may be lost while its worker was in the middle of no step."""
+
 _BREAKS = 3
 """How often a pool may break and be opened anew."""
 
@@ -366,7 +369,11 @@ class Dispatch:
         reference: Reference | None = None
         if error.culprit is not None:
             culprit, reference = by_unit[error.culprit.unit], error.culprit.reference
-        if culprit is None:
+        for node in nodes:
+            node.losses += 1
+        if error.idle and max(node.losses for node in nodes) < _LOSSES:
+            logger.warning("%s; another takes its place", error)
+        elif culprit is None:
             for node in nodes:
                 node.alone = True
         elif isinstance(error, StepTimeoutError):

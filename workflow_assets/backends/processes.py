@@ -169,7 +169,7 @@ class ProcessPool:
         if task is None:
             return []
         culprit = beat.culprit(task, self._setup)
-        return [Ended(task, WorkerLostError(f"a worker process died: {how}", culprit))]
+        return [Ended(task, WorkerLostError(f"a worker process died: {how}", culprit, idle=culprit is None))]
 
     def _late(self, worker: _Process) -> Ended | None:
         """End a worker whose step takes too long."""
