@@ -43,6 +43,10 @@ TRACING = (
 """Said once for each asset, since each of thousands of materialisations would have to be stored with it."""
 
 
+SOURCES = "sources"
+"""The entry of the results' metadata that names the content of each source that they are made of."""
+
+
 class RunConfig(dg.Config):
     """What can be set for one run, in the launchpad or on the command line."""
 
@@ -83,8 +87,17 @@ def source_assets(source: Source[Any], experiment: Declaration, store: Store) ->
     return load_source
 
 
-def step_assets(experiment: Experiment, store: Store, resources: Mapping[str, Any]) -> dg.AssetsDefinition:
-    """Compile the steps: one multi-asset over the grid, for work by partition."""
+def step_assets(
+    experiment: Experiment,
+    store: Store,
+    resources: Mapping[str, Any],
+    partitions_per_run: int | None = None,
+) -> dg.AssetsDefinition:
+    """Compile the steps: one multi-asset over the grid, for work by partition.
+
+    A backfill takes at most `partitions_per_run` cells at a time to a run. Dagster cuts along rows of the grid, never
+    across their ends, so that each chunk is a range that holds its own cells and no others.
+    """
     versions = CodeVersions(experiment)
     specs = [_step_spec(experiment, slot, versions) for slot in experiment.asset_slots]
 
@@ -93,7 +106,11 @@ def step_assets(experiment: Experiment, store: Store, resources: Mapping[str, An
         name=f"{experiment.name}__steps",
         can_subset=True,
         partitions_def=partitions(experiment),
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=(
+            dg.BackfillPolicy.single_run()
+            if partitions_per_run is None
+            else dg.BackfillPolicy.multi_run(partitions_per_run)
+        ),
         required_resource_keys=set(resources),
     )
     def compute_steps(
@@ -200,7 +217,7 @@ def results_assets(experiment: Experiment, store: Store, resources: Mapping[str,
             record = _store_table(experiment, result, store, context.run.run_id)
             yield dg.MaterializeResult(
                 asset_key=key,
-                metadata=_results_metadata(result, record.key),
+                metadata=_results_metadata(result, record.key, plan),
                 data_version=dg.DataVersion(record.key),
                 tags=log.pointer_tags([*steps, *source_keys(experiment)]),
             )
@@ -306,11 +323,12 @@ def _store_table(experiment: Experiment, result: Result, store: Store, run_id: s
         return record
 
 
-def _results_metadata(result: Result, key: str) -> dict[str, Any]:
+def _results_metadata(result: Result, key: str, plan: Plan) -> dict[str, Any]:
     metadata: dict[str, Any] = {
         "key": key,
         "dagster/row_count": len(result.outcomes),
         "failed": len(result.failures),
+        SOURCES: {name: planned.key for name, planned in plan.sources.items()},
         "summary": dg.MetadataValue.md(markdown_summary(result)),
     }
     if (plot := estimation_plot(result)) is not None:
