@@ -78,7 +78,7 @@ def sensor_definition(watch: Watch, experiment: Experiment, store: Store, job: A
         except Exception as error:
             raise RuntimeError(
                 f"the source {watch.source!r} cannot be loaded ({type(error).__name__}: {error}), so that nobody knows "
-                f"whether it has changed; the next look is in {watch.every} seconds"
+                f"whether it has changed; the next look is in {watch.every} s"
             ) from error
         told = made.metadata.get(SOURCES)
         known: Any = told.value if isinstance(told, dg.JsonMetadataValue) else {}

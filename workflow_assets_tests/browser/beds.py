@@ -103,6 +103,6 @@ def beds() -> dg.Definitions:
         automations=[
             basil.schedule("* * * * *", timezone="Europe/Berlin"),
             basil.schedule("0 3 * * *", name="nights", running=False),
-            mint.watch("seeds", every=1),
+            mint.watch("seeds", every=2),
         ],
     )

@@ -7,7 +7,6 @@ once a second, not every half minute. All is set going at once, and each test wa
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import sys
 from collections import Counter
@@ -37,6 +36,9 @@ PATIENCE = 120
 RUNS = """query ($filter: RunsFilter!) { runsOrError(filter: $filter) {
   ... on Runs { results { runId status startTime endTime assetSelection { path }
                           tags { key value } } } ... on PythonError { message } } }"""
+
+TICKS = """query ($selector: SensorSelector!) { sensorOrError(sensorSelector: $selector) {
+  ... on Sensor { sensorState { ticks(limit: 2) { status skipReason error { message causes { message } } } } } } }"""
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +92,18 @@ class Garden:
             check=check,
         )
         return [execution["runId"] for execution in found["assetCheckExecutions"]]
+
+    def looked(self, text: str) -> bool:
+        """Say whether the latest look at the seeds was told in these words."""
+        selector = {
+            "repositoryLocationName": "beds",
+            "repositoryName": "__repository__",
+            "sensorName": "mint_watches_seeds",
+        }
+        sensor = self.server.ask(TICKS, selector=selector)["sensorOrError"]
+        return any(
+            text in str(tick) for tick in sensor["sensorState"]["ticks"] if tick["status"] != "STARTED"
+        )
 
     def diary(self, *words: str) -> list[list[str]]:
         """Give what was noted with these words first."""
@@ -193,53 +207,69 @@ def test_a_failing_cell_fails_its_chunk_and_the_results_materialised_afterwards_
         assert garden.checks("peppers", check) == [again]
 
 
-def test_a_schedule_starts_a_run_of_the_experiment(garden):
-    def scheduled() -> list[str]:
-        return [run["status"] for run in garden.runs("dagster/schedule_name", "basil_schedule")]
+@pytest.fixture(scope="module")
+def basil(garden: Garden) -> str:
+    """The run that a schedule has started."""
 
-    assert happens(lambda: scheduled()[:1] == ["SUCCESS"], PATIENCE), garden.server.told()
+    def runs() -> list[dict[str, Any]]:
+        return garden.runs("dagster/schedule_name", "basil_schedule")
+
+    assert happens(lambda: bool(runs()) and ended(runs()[0]), PATIENCE), garden.server.told()
+    return str(runs()[0]["runId"])
+
+
+@pytest.fixture(scope="module")
+def mint(garden: Garden) -> str:
+    """The run that a sensor has started, after seeds had changed."""
+    server = garden.server
+
+    def runs() -> list[dict[str, Any]]:
+        return garden.runs("dagster/sensor_name", "mint_watches_seeds")
+
+    assert happens(lambda: garden.looked("made of this version of 'seeds'"), PATIENCE), server.told()
+    assert runs() == []
+    (server.folder / beds.SEEDS).write_text("2")
+    assert happens(lambda: bool(runs()) and ended(runs()[0]), PATIENCE), server.told()
+    return str(runs()[0]["runId"])
+
+
+def ended(run: dict[str, Any]) -> bool:
+    return run["status"] in ("SUCCESS", "FAILURE")
+
+
+def test_a_schedule_starts_a_run_of_the_experiment(garden, basil):
+    assert garden.server.status(basil) == "SUCCESS"
+    assert garden.server.materialised("basil", "results") == {None}
     assert garden.runs("dagster/schedule_name", "nights") == [], "it is off until somebody turns it on"
 
 
-TICKS = """query ($selector: SensorSelector!) { sensorOrError(sensorSelector: $selector) {
-  ... on Sensor { sensorState { ticks(limit: 20) { status skipReason error { message causes { message } } } } } } }"""
-
-
-def test_a_new_version_of_a_source_starts_one_run_and_a_loader_that_fails_a_tick(garden):
+def test_a_new_version_of_a_source_starts_one_run_and_a_loader_that_fails_none(garden, mint):
     server = garden.server
-
-    def ticks() -> list[dict[str, Any]]:
-        selector = {
-            "repositoryLocationName": "beds",
-            "repositoryName": "__repository__",
-            "sensorName": "mint_watches_seeds",
-        }
-        return list(server.ask(TICKS, selector=selector)["sensorOrError"]["sensorState"]["ticks"])
-
-    def told(text: str) -> bool:
-        return any(text in str(tick) for tick in ticks())
-
-    def asked() -> list[str]:
-        return [run["status"] for run in garden.runs("dagster/sensor_name", "mint_watches_seeds")]
-
-    assert happens(lambda: told("the results are made of this version of 'seeds'"), PATIENCE), server.told()
-    assert asked() == []
-    (server.folder / beds.SEEDS).write_text("2")
-    assert happens(lambda: asked()[:1] == ["SUCCESS"], PATIENCE), server.told()
+    assert server.status(mint) == "SUCCESS"
     (server.folder / beds.SEEDS).write_text("none left")
-    assert happens(lambda: any(tick["status"] == "FAILURE" for tick in ticks()), PATIENCE), server.told()
-    assert told("the source 'seeds' cannot be loaded (ValueError: could not convert string to float")
+    failure = "the source 'seeds' cannot be loaded (ValueError: could not convert string to float"
+    assert happens(lambda: garden.looked(failure), PATIENCE), server.told()
     (server.folder / beds.SEEDS).write_text("2")
-    assert happens(lambda: ticks()[0]["status"] == "SKIPPED", PATIENCE), server.told()
-    assert asked() == ["SUCCESS"]
+    assert happens(lambda: garden.looked("made of this version of 'seeds'"), PATIENCE), server.told()
+    assert len(garden.runs("dagster/sensor_name", "mint_watches_seeds")) == 1
 
 
-def test_the_automation_page_shows_schedules_and_watches(page, garden):
+def test_the_automation_page_shows_what_is_on_and_turns_on_what_is_off(page, garden):
     page.goto("/automation")
-    for name, kind in (
-        ("basil_schedule", re.compile("Every minute|1 minute")),
-        ("nights", re.compile("03:00 AM")),
-        ("mint_watches_seeds", re.compile("Standard sensor|[Ss]ensor")),
+    for name, kind, on in (
+        ("basil_schedule", "Scheduled Every minute", True),
+        ("mint_watches_seeds", "Standard sensor", True),
+        ("nights", "Scheduled At 03:00 AM", False),
     ):
-        row = page.get_by_role("row").filter(has=page.get_by_text(name, exact=True))
+        row = page.locator("[data-index]").filter(has=page.get_by_text(name, exact=True))
         expect(row).to_contain_text(kind)
+        expect(row.get_by_role("checkbox").last).to_be_checked(checked=on)
+    row.locator("label").last.click()
+    expect(row.get_by_role("checkbox").last).to_be_checked()
+
+
+def test_the_list_of_runs_tells_which_were_started_by_a_schedule_and_which_by_a_watch(page, basil, mint):
+    page.goto("/runs")
+    for run, starter in ((basil, "basil_schedule"), (mint, "mint_watches_seeds")):
+        row = page.locator("[data-index], tr").filter(has=page.get_by_text(run[:8], exact=True))
+        expect(row).to_contain_text(starter)
