@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from workflow_assets.automations import Schedule, Watch
 from workflow_assets.declarations import Declaration
-from workflow_assets.errors import StoreError, UnknownNameError, did_you_mean
+from workflow_assets.errors import StoreError, UnknownNameError, did_you_mean, excerpt
 
 if TYPE_CHECKING:
     import random
@@ -216,9 +216,9 @@ class Experiment(Declaration):
         Raises `UnknownNameError` for a source that the experiment does not read, and `DeclarationError` for a time
         that is none.
         """
-        if source not in self.sources:
+        if not isinstance(source, str) or source not in self.sources:
             raise UnknownNameError(
-                f"experiment {self.name!r} reads no source {source!r} to watch: "
+                f"experiment {self.name!r} reads no source {excerpt(source)} to watch: "
                 f"{did_you_mean(str(source), self.sources)}"
             )
         return Watch(self.name, source, every, name, running)

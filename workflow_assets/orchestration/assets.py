@@ -328,9 +328,10 @@ def _results_metadata(result: Result, key: str, plan: Plan) -> dict[str, Any]:
         "key": key,
         "dagster/row_count": len(result.outcomes),
         "failed": len(result.failures),
-        SOURCES: {name: planned.key for name, planned in plan.sources.items()},
         "summary": dg.MetadataValue.md(markdown_summary(result)),
     }
+    if plan.sources:
+        metadata[SOURCES] = {name: planned.key for name, planned in plan.sources.items()}
     if (plot := estimation_plot(result)) is not None:
         metadata["plot"] = dg.MetadataValue.md(f"![{plot.title}](data:image/png;base64,{plot.base64()})")
     return metadata

@@ -62,7 +62,7 @@ def schedule_definition(schedule: Schedule, job: Any) -> dg.ScheduleDefinition:
 
 
 def sensor_definition(watch: Watch, experiment: Experiment, store: Store, job: Any) -> dg.SensorDefinition:
-    """Compile a watch: a sensor that asks for a run, once per version of the source."""
+    """Compile a watch: a sensor that asks for a run, once per change of the source since the latest results."""
 
     def look(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         event = context.instance.get_latest_materialization_event(results_key(experiment.name))
@@ -84,13 +84,13 @@ def sensor_definition(watch: Watch, experiment: Experiment, store: Store, job: A
         known: Any = told.value if isinstance(told, dg.JsonMetadataValue) else {}
         if known.get(watch.source) == version:
             return dg.SensorResult(skip_reason=f"the results are made of this version of {watch.source!r}")
-        if context.cursor == version:
+        # With the results that are out of date, since a version may come back after another.
+        key = f"{version} after {event.timestamp}"
+        if context.cursor == key:
             return dg.SensorResult(
                 skip_reason=f"a run for this version of {watch.source!r} was asked for; if it failed, run it again"
             )
-        # With the results that are out of date, since a version may come back after another.
-        key = f"{version} after {event.timestamp}"
-        return dg.SensorResult([dg.RunRequest(run_key=key)], cursor=version)
+        return dg.SensorResult([dg.RunRequest(run_key=key)], cursor=key)
 
     status = dg.DefaultSensorStatus.RUNNING if watch.running else dg.DefaultSensorStatus.STOPPED
     return dg.SensorDefinition(

@@ -112,6 +112,17 @@ def test_a_watch_asks_for_one_run_for_each_change_also_back_and_forth(sensor: Se
         sensor.run()
 
 
+def test_a_version_that_comes_back_between_two_looks_is_asked_for_again(sensor: Sensor) -> None:
+    sensor.run()
+    CONTENT["measured"] = 2
+    assert sensor.look() == "run"
+    sensor.run()
+    CONTENT["measured"] = 1
+    sensor.run()
+    CONTENT["measured"] = 2
+    assert sensor.look() == "run"
+
+
 def test_a_look_does_not_write_to_the_store(sensor: Sensor, store: MemoryStore) -> None:
     sensor.run()
     before = set(store.keys())

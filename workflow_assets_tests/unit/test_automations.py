@@ -106,3 +106,5 @@ def test_only_a_source_of_the_experiment_can_be_watched():
         UnknownNameError, match="reads no source 'customer' to watch: did you mean 'customers'"
     ):
         STUDY.watch("customer")
+    with pytest.raises(UnknownNameError, match=r"reads no source \['customers'\]"):
+        STUDY.watch(["customers"])  # type: ignore[arg-type]
