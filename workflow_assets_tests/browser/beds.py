@@ -29,7 +29,7 @@ def note(*words: object) -> None:
 
 def wait_for(event: Callable[[], bool], what: str) -> None:
     """Wait until something is so."""
-    patience = time.monotonic() + 90
+    patience = time.monotonic() + 240
     while not event():
         if time.monotonic() > patience:
             raise TimeoutError(f"waited in vain for {what}")
