@@ -6,6 +6,7 @@ import dataclasses
 import pickle
 
 import pytest
+from dagster._utils.schedules import is_valid_cron_schedule
 
 from workflow_assets import Experiment, Schedule, Watch, source, step
 from workflow_assets.automations import cron_fault
@@ -51,8 +52,6 @@ def test_an_experiment_gives_its_schedules_and_watches_as_plain_data():
     ],
 )
 def test_what_a_cron_expression_may_be_is_taken_here_and_by_dagster(cron):
-    from dagster._utils.schedules import is_valid_cron_schedule
-
     assert is_valid_cron_schedule(cron), "not taken by Dagster: what is the use of it here?"
     assert cron_fault(cron) is None
 
@@ -75,6 +74,7 @@ def test_what_a_cron_expression_may_be_is_taken_here_and_by_dagster(cron):
     ],
 )
 def test_a_cron_expression_that_is_none_is_told_where_it_is_declared(cron, fault):
+    assert not isinstance(cron, str) or not is_valid_cron_schedule(cron), "why not, if Dagster takes it?"
     with pytest.raises(DeclarationError) as caught:
         STUDY.schedule(cron)
     assert caught.value.subject == "the schedule of experiment 'study'"
