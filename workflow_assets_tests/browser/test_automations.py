@@ -105,9 +105,8 @@ class Garden:
             "sensorName": "mint_watches_seeds",
         }
         sensor = self.server.ask(TICKS, selector=selector)["sensorOrError"]
-        return any(
-            text in str(tick) for tick in sensor["sensorState"]["ticks"] if tick["status"] != "STARTED"
-        )
+        over = [tick for tick in sensor["sensorState"]["ticks"] if tick["status"] != "STARTED"]
+        return text in str(over[:1])
 
     def diary(self, *words: str) -> list[list[str]]:
         """Give what was noted with these words first."""
