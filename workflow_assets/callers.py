@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workflow_assets.canonical import unwrap_scalar
 from workflow_assets.contexts import Context
@@ -15,6 +14,9 @@ from workflow_assets.plans import PlannedSource, PlannedStep
 from workflow_assets.steps import REQUIRED, private_copy
 from workflow_assets.store.codecs import drained
 from workflow_assets.streams import GlobalGenerator, generator, integer, seeded_globals
+
+if TYPE_CHECKING:
+    import asyncio
 
 Recorded = list[tuple[str, Any, dict[str, Any]]]
 """What a step recorded in its context: name, value, tags."""
@@ -72,6 +74,8 @@ class Surroundings:
     def wait_for(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Give what a coroutine comes to."""
         if self._runner is None:
+            import asyncio
+
             self._runner = asyncio.Runner()
         return self._runner.run(coroutine)
 
@@ -196,6 +200,8 @@ class Caller:
 
 
 async def _limited(coroutine: Coroutine[Any, Any, Any], timeout: float | None, slot: str) -> Any:
+    import asyncio
+
     try:
         async with asyncio.timeout(timeout) as limit:
             return await coroutine

@@ -45,6 +45,10 @@ TRACING = (
 """Said once for each asset, since each of thousands of materialisations would have to be stored with it."""
 
 
+SOURCES = "sources"
+"""The entry of the results' metadata that names the content of each source that they are made of."""
+
+
 class RunConfig(dg.Config):
     """What can be set for one run, in the launchpad or on the command line."""
 
@@ -105,9 +109,17 @@ def source_assets(source: Source[Any], experiment: Declaration, store: Store) ->
 
 
 def step_assets(
-    experiment: Experiment, store: Store, resources: Mapping[str, Any], execution: Execution
+    experiment: Experiment,
+    store: Store,
+    resources: Mapping[str, Any],
+    execution: Execution,
+    partitions_per_run: int | None = None,
 ) -> dg.AssetsDefinition:
-    """Compile the steps: one multi-asset over the grid, for work by partition."""
+    """Compile the steps: one multi-asset over the grid, for work by partition.
+
+    A backfill takes at most `partitions_per_run` cells at a time to a run. Dagster cuts along rows of the grid, never
+    across their ends, so that each chunk is a range that holds its own cells and no others.
+    """
     versions = CodeVersions(experiment)
     specs = [_step_spec(experiment, slot, versions) for slot in experiment.asset_slots]
 
@@ -116,7 +128,11 @@ def step_assets(
         name=f"{experiment.name}__steps",
         can_subset=True,
         partitions_def=partitions(experiment),
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=(
+            dg.BackfillPolicy.single_run()
+            if partitions_per_run is None
+            else dg.BackfillPolicy.multi_run(partitions_per_run)
+        ),
         required_resource_keys=set(resources),
     )
     def compute_steps(
@@ -221,7 +237,7 @@ def results_assets(
             record = _store_table(experiment, result, store, context.run.run_id)
             yield dg.MaterializeResult(
                 asset_key=key,
-                metadata=_results_metadata(result, record.key),
+                metadata=_results_metadata(result, record.key, plan),
                 data_version=dg.DataVersion(record.key),
                 tags=log.pointer_tags([*steps, *source_keys(experiment)]),
             )
@@ -327,13 +343,15 @@ def _store_table(experiment: Experiment, result: Result, store: Store, run_id: s
         return record
 
 
-def _results_metadata(result: Result, key: str) -> dict[str, Any]:
+def _results_metadata(result: Result, key: str, plan: Plan) -> dict[str, Any]:
     metadata: dict[str, Any] = {
         "key": key,
         "dagster/row_count": len(result.outcomes),
         "failed": len(result.failures),
         "summary": dg.MetadataValue.md(markdown_summary(result)),
     }
+    if plan.sources:
+        metadata[SOURCES] = {name: planned.key for name, planned in plan.sources.items()}
     if (plot := estimation_plot(result)) is not None:
         metadata["plot"] = dg.MetadataValue.md(f"![{plot.title}](data:image/png;base64,{plot.base64()})")
     return metadata

@@ -1,4 +1,4 @@
-"""Worker processes that are killed, hang or are left alone: what they cost is what they were at, and none outlives a run."""
+"""Worker processes that die, hang or are left alone: they cost what they were at, and none outlives its run."""
 
 import os
 import re
@@ -54,7 +54,9 @@ def scored(drawn: float, level: float) -> float:
     return drawn - level
 
 
-def study(folder: Path, fault: str, limit: float | None = None, retries: int = 0, replicates: int = 6) -> Experiment:
+def study(
+    folder: Path, fault: str, limit: float | None = None, retries: int = 0, replicates: int = 6
+) -> Experiment:
     """Declare an experiment of which one replicate meets a fault."""
     trying = Retries(retries, wait=0.0)
     faulty = step(timeout=limit, retries=trying, name="drawn")(drawn.function)
@@ -70,7 +72,9 @@ def study(folder: Path, fault: str, limit: float | None = None, retries: int = 0
 
 def failures(result: Result) -> dict[tuple[str, str], tuple[str, str]]:
     """Give what failed, where and why."""
-    return {(one.treatment, one.replicate): (one.step, f"{one.kind}: {one.message}") for one in result.failures}
+    return {
+        (one.treatment, one.replicate): (one.step, f"{one.kind}: {one.message}") for one in result.failures
+    }
 
 
 @pytest.mark.parametrize(
@@ -119,7 +123,9 @@ def test_a_step_that_exceeds_its_timeout_is_tried_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize("backend", ["serial", "threads", "asyncio"])
 def test_a_timeout_that_cannot_be_kept_is_refused(tmp_path: Path, backend: str) -> None:
     """Before anything runs."""
-    with pytest.raises(DeclarationError, match="step 'drawn' has a timeout, and the backend .* cannot end a call"):
+    with pytest.raises(
+        DeclarationError, match=r"step 'drawn' has a timeout, and the backend .* cannot end a call"
+    ):
         study(tmp_path, "", limit=1.0).run(backend=backend)
     assert not (tmp_path / "level").exists()
 
@@ -129,7 +135,7 @@ def test_workers_that_are_killed_from_outside_are_replaced(tmp_path: Path) -> No
     experiment = study(tmp_path, "", replicates=300)
     undisturbed = experiment.run()
     done = threading.Event()
-    killed = []
+    killed: list[int] = []
 
     def kill() -> None:
         while not done.wait(0.25):
@@ -166,7 +172,7 @@ def slowly(level: float, rng: Any, fault: str = "") -> float:
 
 
 SCRIPT = """
-import subprocess, sys, time
+import signal, subprocess, sys, time
 from pathlib import Path
 from workflow_assets import Experiment, FileStore, step
 
@@ -178,6 +184,7 @@ def drawn(replicate: int, rng) -> float:
         time.sleep(600)
     return rng.normal()
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by who starts us in the background
 study = Experiment("study", [drawn], replicates=12)
 study.run(FileStore("store"), backend=sys.argv[1], workers=2)
 """
@@ -194,7 +201,6 @@ def test_no_process_outlives_a_run_that_is_ended(tmp_path: Path, number: signal.
         env=environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     wait_for(lambda: (tmp_path / "stuck").exists())
     workers = children(run.pid)
@@ -242,7 +248,9 @@ def talking(replicate: int) -> int:
 def test_what_cannot_be_sent_to_a_worker_is_named() -> None:
     """Before anything runs, with what to do."""
     experiment = Experiment("study", [talking])
-    with pytest.raises(DeclarationError, match=r"resource 'lock' cannot be sent to another process .*per_worker"):
+    with pytest.raises(
+        DeclarationError, match=r"resource 'lock' cannot be sent to another process .*per_worker"
+    ):
         experiment.run(backend="processes", resources={"lock": threading.Lock()})
 
 
@@ -295,6 +303,7 @@ print(type(there.store.load_asset(("study", "pair"), "0000|baseline")).__name__)
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         input=None if feed == "file" else text,
         capture_output=True,
+        check=False,
         text=True,
         timeout=120,
     )
@@ -311,7 +320,7 @@ def wait_for(what: Any, seconds: float = 60.0) -> None:
 
 def everybody() -> list[int]:
     """Give all processes."""
-    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    return [int(one.name) for one in Path("/proc").iterdir() if one.name.isdigit()]
 
 
 def children(parent: int) -> list[int]:
