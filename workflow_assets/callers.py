@@ -145,19 +145,30 @@ class Caller:
         if self.step.legacy_rng:
             with around.alone(), seeded_globals(place.seed, self.stream):
                 return self._value(arguments)
-        watch = around.watch
-        with around.alone() if alone else around.among(self.is_coroutine):
-            before = watch.position()
-            value = self._value(arguments)
-            drew = before is not None and watch.position() != before
-        if drew and around.crowded and not alone:
-            raise SuspectError
-        if drew:
-            raise GlobalRandomnessError(
-                f"step {self.slot!r} drew from numpy's global generator, perhaps inside a library that was given "
-                "no seed: take `rng` or `seed` as a parameter and pass it on, or declare @step(legacy_rng=True)"
-            )
+        before = around.watch.position()
+        if around.crowded:
+            return self._called_in_crowd(arguments, alone)
+        value = self._value(arguments)
+        if before is not None and around.watch.position() != before:
+            raise self._drew()
         return value
+
+    def _called_in_crowd(self, arguments: dict[str, Any], alone: bool) -> Any:
+        """Do so beside others, whose draws look the same as this one's."""
+        around = self.surroundings
+        with around.alone() if alone else around.among(self.is_coroutine):
+            before = around.watch.position()
+            value = self._value(arguments)
+            drew = before is not None and around.watch.position() != before
+        if drew:
+            raise self._drew() if alone else SuspectError
+        return value
+
+    def _drew(self) -> GlobalRandomnessError:
+        return GlobalRandomnessError(
+            f"step {self.slot!r} drew from numpy's global generator, perhaps inside a library that was given "
+            "no seed: take `rng` or `seed` as a parameter and pass it on, or declare @step(legacy_rng=True)"
+        )
 
     def _value(self, arguments: dict[str, Any]) -> Any:
         """Give what the function returns; what a generator yields is written down while its random stream is there."""
