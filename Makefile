@@ -2,13 +2,13 @@
 #
 #   PYTHON=python3.12   the interpreter to build .venv with; by default the first of python3.11, python3, python3.12, …
 #   CHROMIUM=/path      the browser of the browser tests
-#   NGINX=/path         the web server in front of Dagster's, in the tests of deploy/nginx
+#   PROXY_NGINX=/path   the web server in front of Dagster's, in the tests of deploy/nginx
 
-PYTHON   ?=
-CHROMIUM ?= /usr/bin/chromium
-NGINX    ?= /usr/sbin/nginx
-JOBS     ?= 2
-TESTS    ?=
+PYTHON      ?=
+CHROMIUM    ?= /usr/bin/chromium
+PROXY_NGINX ?= /usr/sbin/nginx
+JOBS        ?= 2
+TESTS       ?=
 
 VENV := .venv
 BIN  := $(VENV)/bin
@@ -17,7 +17,7 @@ HOME_FOLDER := .workflow_assets
 RUN   = $(BIN)/dagster job execute -m workflow_assets.definitions -j regularisation
 BENCH = $(filter-out benchmarks/rounds.py,$(wildcard benchmarks/*.py))
 
-export CHROMIUM NGINX
+export CHROMIUM PROXY_NGINX
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
@@ -110,8 +110,8 @@ chromium:
 
 # Debian starts what it installs, and nginx would listen on all addresses: a policy keeps it from that.
 nginx:
-	@if [ -x '$(NGINX)' ] && command -v openssl >/dev/null; then exit 0; fi; \
-	if [ '$(NGINX)' = /usr/sbin/nginx ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	@if [ -x '$(PROXY_NGINX)' ] && command -v openssl >/dev/null; then exit 0; fi; \
+	if [ '$(PROXY_NGINX)' = /usr/sbin/nginx ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  echo "Installing Debian's nginx and openssl for the tests of deploy/nginx"; \
 	  policy=/usr/sbin/policy-rc.d; \
 	  [ -e $$policy ] || { trap "rm -f $$policy" EXIT; printf '#!/bin/sh\nexit 101\n' > $$policy; chmod +x $$policy; }; \
@@ -119,7 +119,7 @@ nginx:
 	    </dev/null >/dev/null || exit 1; \
 	  if [ -d /run/systemd/system ]; then systemctl --quiet disable nginx; fi; \
 	else \
-	  echo "The tests of deploy/nginx need nginx at $(NGINX), and openssl: install the packages nginx and openssl," \
-	    "or name an nginx with make test NGINX=/path" >&2; \
+	  echo "The tests of deploy/nginx need nginx at $(PROXY_NGINX), and openssl: install the packages nginx and openssl," \
+	    "or name an nginx with make test PROXY_NGINX=/path" >&2; \
 	  exit 1; \
 	fi

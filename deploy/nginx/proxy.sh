@@ -16,7 +16,7 @@
 #   PROXY_ACCESS_LOG  access.log
 #   PROXY_USER, PROXY_PASSWORD         `run` adds this user
 #   PROXY_CERTIFICATE, PROXY_KEY       `run` takes this certificate and its key: the text of the PEM files
-#   NGINX             /usr/sbin/nginx
+#   PROXY_NGINX       /usr/sbin/nginx
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -88,7 +88,7 @@ run() {
   certificate
   configure
   unset PROXY_PASSWORD PROXY_KEY
-  exec "${NGINX:-/usr/sbin/nginx}" -e stderr -p "$PWD/" -c "$PWD/nginx.conf" -g 'daemon off;'
+  exec "${PROXY_NGINX:-/usr/sbin/nginx}" -e stderr -p "$PWD/" -c "$PWD/nginx.conf" -g 'daemon off;'
 }
 
 [ $# -ge 2 ] || fail "tell what to do, and the folder: proxy.sh password|certificate|configure|run FOLDER"
