@@ -1,0 +1,57 @@
+"""The example on a real Postgres, through the recipe's instance."""
+
+from __future__ import annotations
+
+import dagster as dg
+import pytest
+
+from workflow_assets import Experiment, resamples, to_dagster
+from workflow_assets.examples import breast_cancer as example
+
+STEPS = ("split", "scale", "model", "score")
+PARTITIONS = {
+    f"{replicate:04d}|{treatment}" for replicate in range(3) for treatment in ("baseline", "strong")
+}
+
+
+@pytest.fixture
+def definitions(tmp_path):
+    """The example with fewer treatments and replicates."""
+    small = Experiment(
+        "regularisation",
+        steps=[example.split, example.scale, example.model, example.score],
+        treatments={"strong": {"model.C": 0.001}},
+        replicates=resamples(3, test_fraction=example.TEST_FRACTION),
+        seed=42,
+        hypotheses=example.regularisation.hypotheses[:1],
+    )
+    return to_dagster(small, store=tmp_path / "store")
+
+
+def test_the_example_runs_and_what_it_made_is_read_back(opened, definitions):
+    instance = opened("postgres")
+    done = definitions.resolve_job_def("regularisation").execute_in_process(instance=instance)
+    assert done.success
+    with dg.DagsterInstance.from_ref(instance.get_ref()) as reader:
+        for step in STEPS:
+            key = dg.AssetKey(["regularisation", step])
+            assert reader.get_materialized_partitions(key) == PARTITIONS
+            event = reader.get_latest_data_version_record(key, partition_key="0001|strong")
+            assert event is not None
+            assert event.asset_materialization.tags["dagster/data_version"]
+        results = reader.get_latest_materialization_event(dg.AssetKey(["regularisation", "results"]))
+        assert results.run_id == done.run_id
+        assert reader.get_run_by_id(done.run_id).status == dg.DagsterRunStatus.SUCCESS
+
+
+def test_a_pool_has_the_slots_that_the_recipe_gives_it(opened):
+    """The limit of pools is kept in the database, where all machines see it."""
+    storage = opened("postgres").event_log_storage
+    assert storage.supports_global_concurrency_limits
+    storage.initialize_concurrency_limit_to_default("gpu")
+    first = storage.claim_concurrency_slot("gpu", "run-1", "step")
+    second = storage.claim_concurrency_slot("gpu", "run-2", "step")
+    assert first.is_claimed
+    assert not second.is_claimed
+    storage.free_concurrency_slots_for_run("run-1")
+    storage.free_concurrency_slots_for_run("run-2")
