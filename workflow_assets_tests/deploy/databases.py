@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from workflow_assets_tests.browser.servers import free_port, happens
 
@@ -41,11 +42,20 @@ def database() -> Iterator[dict[str, str]]:
             "DAGSTER_PG_PASSWORD": PASSWORD,
         }
         # Postgres refuses to run as root.
-        other = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
+        other: dict[str, Any] = (
+            {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
+        )
         subprocess.run(
             [
                 binaries / "initdb",
-                *("--pgdata", data, "--username", settings["DAGSTER_PG_USERNAME"], "--pwfile", secret),
+                *(
+                    "--pgdata",
+                    str(data),
+                    "--username",
+                    settings["DAGSTER_PG_USERNAME"],
+                    "--pwfile",
+                    str(secret),
+                ),
                 *("--auth", "scram-sha-256", "--encoding", "utf8", "--locale", "C", "--no-sync"),
             ],
             cwd=folder,
@@ -58,7 +68,7 @@ def database() -> Iterator[dict[str, str]]:
             server = subprocess.Popen(
                 [
                     binaries / "postgres",
-                    *("-D", data, "-p", settings["DAGSTER_PG_PORT"], "-c", "listen_addresses=127.0.0.1"),
+                    *("-D", str(data), "-p", settings["DAGSTER_PG_PORT"], "-c", "listen_addresses=127.0.0.1"),
                     *("-c", "unix_socket_directories=", "-c", "fsync=off"),
                 ],
                 cwd=folder,

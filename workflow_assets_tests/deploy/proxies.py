@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from workflow_assets_tests.browser.servers import free_port, happens
@@ -55,7 +55,7 @@ class Proxy:
     https: int
     plain: int
     webserver: int
-    processes: Sequence[subprocess.Popen[bytes]] = field(default_factory=list)
+    processes: Sequence[subprocess.Popen[bytes]]
 
     def ask(
         self,
@@ -122,26 +122,26 @@ def proxied() -> Iterator[Proxy]:
             f"no nginx at {NGINX}: install the package nginx (`make nginx` does it as root), or set PROXY_NGINX"
         )
     with workplace() as folder, ExitStack() as ending:
-        ports = [free_port() for _ in range(3)]
+        https, plain, inner = (free_port() for _ in range(3))
         home = folder / "home"
         home.mkdir()
         shutil.copy(DEPLOY / "local" / "dagster.yaml", home)
         added = script("password", folder / "proxy", "ada", said=PASSWORD + "\n")
         assert added.returncode == 0, added.stderr
-        webserver = [
+        webserver: list[str | Path] = [
             Path(sys.executable).with_name("dagster-webserver"),
             "--empty-workspace",
             "-p",
-            str(ports[2]),
+            str(inner),
         ]
-        commands = [
+        commands: list[tuple[list[str | Path], dict[str, str]]] = [
             (webserver, settings(DAGSTER_HOME=home, WORKFLOW_ASSETS_HOME=folder / "runs")),
             (
                 [SCRIPT, "run", folder / "proxy"],
                 settings(
-                    PROXY_HTTPS_PORT=ports[0],
-                    PROXY_HTTP_PORT=ports[1],
-                    PROXY_WEBSERVER=f"127.0.0.1:{ports[2]}",
+                    PROXY_HTTPS_PORT=https,
+                    PROXY_HTTP_PORT=plain,
+                    PROXY_WEBSERVER=f"127.0.0.1:{inner}",
                 ),
             ),
         ]
@@ -158,7 +158,7 @@ def proxied() -> Iterator[Proxy]:
                 )
             ending.callback(_end, process)
             running.append(process)
-        proxy = Proxy(folder / "proxy", *ports, running)
+        proxy = Proxy(folder / "proxy", https, plain, inner, running)
 
         def ready() -> bool:
             for number, process in enumerate(running):

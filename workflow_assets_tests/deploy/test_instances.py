@@ -162,7 +162,7 @@ def test_a_run_in_kubernetes_has_the_settings_and_rights_of_the_recipe(opened):
     assert [source.secret_ref.name for source in container.env_from if source.secret_ref] == [
         "dagster-secrets"
     ]
-    assert pod.service_account_name == "dagster"
+    assert pod.service_account_name == "dagster-runs"
     assert pod.security_context.run_as_non_root
     assert container.security_context.allow_privilege_escalation is False
     assert container.resources.limits == {"memory": "4Gi"}

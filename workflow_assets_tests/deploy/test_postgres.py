@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.data_version import extract_data_version_from_entry
 
 from workflow_assets import Experiment, resamples, to_dagster
 from workflow_assets.examples import breast_cancer as example
@@ -36,12 +37,15 @@ def test_the_example_runs_and_what_it_made_is_read_back(opened, definitions):
         for step in STEPS:
             key = dg.AssetKey(["regularisation", step])
             assert reader.get_materialized_partitions(key) == PARTITIONS
-            event = reader.get_latest_data_version_record(key, partition_key="0001|strong")
-            assert event is not None
-            assert event.asset_materialization.tags["dagster/data_version"]
+            record = reader.get_latest_data_version_record(key, partition_key="0001|strong")
+            assert record is not None
+            assert extract_data_version_from_entry(record.event_log_entry)
         results = reader.get_latest_materialization_event(dg.AssetKey(["regularisation", "results"]))
+        assert results is not None
         assert results.run_id == done.run_id
-        assert reader.get_run_by_id(done.run_id).status == dg.DagsterRunStatus.SUCCESS
+        run = reader.get_run_by_id(done.run_id)
+        assert run is not None
+        assert run.status == dg.DagsterRunStatus.SUCCESS
 
 
 def test_a_pool_has_the_slots_that_the_recipe_gives_it(opened):
