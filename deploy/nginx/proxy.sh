@@ -87,6 +87,10 @@ run() {
   fi
   certificate
   configure
+  user=$(worker)
+  if [ -n "$user" ] && ! runuser -u "$user" -- test -r "$PWD/passwords"; then
+    fail "nginx reads the passwords as $user, who cannot read $PWD/passwords: take a folder that others may enter"
+  fi
   unset PROXY_PASSWORD PROXY_KEY
   exec "${PROXY_NGINX:-/usr/sbin/nginx}" -e stderr -p "$PWD/" -c "$PWD/nginx.conf" -g 'daemon off;'
 }

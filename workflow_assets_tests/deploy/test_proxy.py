@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import re
 import stat
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from workflow_assets_tests.deploy.proxies import (
     listening,
     proxied,
     script,
+    workplace,
 )
 
 QUERY = "{ version }"
@@ -167,12 +169,24 @@ def test_what_is_missing_is_told_before_nginx_starts(tmp_path, arguments, enviro
     assert told in done.stderr
 
 
-def test_user_and_certificate_come_from_the_environment(tmp_path: Path) -> None:
+def test_user_and_certificate_come_from_the_environment() -> None:
     """As in a container: nginx then says what is wrong with that certificate."""
+    with workplace() as folder:
+        done = script(
+            "run", folder, PROXY_USER="ada", PROXY_PASSWORD=PASSWORD, PROXY_CERTIFICATE="none", PROXY_KEY="none"
+        )
+        assert done.returncode == 1
+        assert "cannot load certificate" in done.stderr
+        assert (folder / "passwords").read_text().startswith("ada:$6$")
+        assert (folder / "certificate.pem").read_text() == "none\n"
+
+
+def test_a_folder_that_nginx_cannot_enter_is_told(tmp_path: Path) -> None:
+    """Started by root, nginx reads the passwords as somebody else; it would answer every request with an error."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
     done = script(
-        "run", tmp_path, PROXY_USER="ada", PROXY_PASSWORD=PASSWORD, PROXY_CERTIFICATE="none", PROXY_KEY="none"
+        "run", closed / "proxy", PROXY_PASSWORD=PASSWORD, PROXY_CERTIFICATE="none", PROXY_KEY="none"
     )
     assert done.returncode == 1
-    assert "cannot load certificate" in done.stderr
-    assert (tmp_path / "passwords").read_text().startswith("ada:$6$")
-    assert (tmp_path / "certificate.pem").read_text() == "none\n"
+    assert ("take a folder that others may enter" in done.stderr) == (os.geteuid() == 0)
