@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from importlib import import_module
+from types import SimpleNamespace
+from typing import Any
 from unittest import mock
 
 import pytest
 import yaml
+from botocore.exceptions import ClientError
+from botocore.validate import ParamValidator
 from dagster import DagsterInstance, DagsterRun, DefaultRunLauncher
 from dagster._config import process_config, resolve_to_config_type
 from dagster._core.code_pointer import ModuleCodePointer
@@ -14,6 +18,7 @@ from dagster._core.instance.config import PoolGranularity
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.launcher import LaunchRunContext
 from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
+from dagster._core.remote_origin import GrpcServerCodeLocationOrigin, RemoteRepositoryOrigin
 from dagster._core.run_coordinator.queued_run_coordinator import QueuedRunCoordinator
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.test_utils import create_run_for_test
@@ -27,7 +32,7 @@ from dagster_postgres.utils import DagsterPostgresException
 
 from workflow_assets.orchestration.storage import EmbeddedComputeLogs
 from workflow_assets_tests.deploy.databases import PASSWORD
-from workflow_assets_tests.deploy.recipes import PROJECT, RECIPES, installed, settings
+from workflow_assets_tests.deploy.recipes import PROJECT, RECIPES, installed, settings, task
 
 IMAGE = "registry.example/team/workflow-assets:1"
 RUNS = {"local": 2, "postgres": 4, "docker": 4, "kubernetes": 10, "ecs": 10}
@@ -124,7 +129,9 @@ def launched(instance: DagsterInstance) -> DagsterRun:
             entry_point=["dagster"],
         ),
     )
-    run = create_run_for_test(instance, "regularisation", job_code_origin=origin)
+    server = GrpcServerCodeLocationOrigin(host="127.0.0.1", port=4000, location_name="workflow_assets")
+    remote = RemoteRepositoryOrigin(server, "__repository__").get_job_origin("regularisation")
+    run = create_run_for_test(instance, "regularisation", job_code_origin=origin, remote_job_origin=remote)
     instance.run_launcher.launch_run(LaunchRunContext(run, workspace=None))
     return run
 
@@ -170,8 +177,62 @@ def test_a_run_in_kubernetes_has_the_settings_and_rights_of_the_recipe(opened):
     assert PASSWORD not in str(body)
 
 
-def test_a_run_on_ecs_takes_over_what_the_task_of_the_daemon_has(opened):
-    launcher = opened("ecs").run_launcher
-    assert launcher.use_current_ecs_task_config
-    assert launcher.secrets_tags == []  # nothing is searched for in the Secrets Manager
-    assert launcher.run_resources == {"cpu": "1024", "memory": "4096"}
+@pytest.fixture
+def amazon(monkeypatch) -> list[tuple[str, dict[str, Any]]]:
+    """The daemon's container in a task of the recipe: what Amazon is asked, checked by its own model, and answered."""
+    calls: list[tuple[str, dict[str, Any]]] = []
+    own = "arn:aws:ecs:eu-central-1:123456789012:task/trial/daemon"
+    details = [{"name": "subnetId", "value": "subnet-1"}, {"name": "networkInterfaceId", "value": "eni-1"}]
+    current = {
+        "taskArn": own,
+        "taskDefinitionArn": "arn:of-the-recipe",
+        "launchType": "FARGATE",
+        "attachments": [{"type": "ElasticNetworkInterface", "details": details}],
+    }
+    started = {"taskArn": "arn:aws:ecs:eu-central-1:123456789012:task/trial/run", "clusterArn": "arn:trial"}
+    answers: dict[str, Any] = {
+        "DescribeTasks": {"tasks": [current]},
+        "DescribeNetworkInterfaces": {"NetworkInterfaces": [{"Groups": [{"GroupId": "sg-1"}]}]},
+        "RegisterTaskDefinition": {},
+        "RunTask": {"tasks": [started], "failures": []},
+    }
+
+    def call(client: Any, operation: str, given: dict[str, Any]) -> Any:
+        shape = client.meta.service_model.operation_model(operation).input_shape
+        found = ParamValidator().validate(given, shape)
+        assert not found.has_errors(), found.generate_report()
+        calls.append((operation, given))
+        if operation == "DescribeTaskDefinition":
+            if given["taskDefinition"] != current["taskDefinitionArn"]:
+                raise ClientError({"Error": {"Code": "ClientException"}}, operation)
+            return {"taskDefinition": task()}
+        return answers[operation]
+
+    def metadata(url: str) -> SimpleNamespace:
+        told = {"Cluster": "trial", "TaskARN": own} if url.endswith("/task") else {"Name": "daemon"}
+        return SimpleNamespace(json=lambda: told)
+
+    monkeypatch.setenv("ECS_CONTAINER_METADATA_URI_V4", "http://127.0.0.1/v4")
+    monkeypatch.setattr("dagster_aws.ecs.tasks.requests.get", metadata)
+    monkeypatch.setattr("botocore.client.BaseClient._make_api_call", call)
+    return calls
+
+
+def test_a_run_on_ecs_takes_over_what_the_task_of_the_daemon_has(opened, amazon):
+    launched(opened("ecs"))
+    asked = dict(amazon)
+    registered = asked["RegisterTaskDefinition"]
+    (container,) = registered["containerDefinitions"]
+    (daemon,) = (one for one in task()["containerDefinitions"] if one["name"] == "daemon")
+    assert container["name"] == "run"
+    assert container["image"] == IMAGE
+    assert container["secrets"] == daemon["secrets"]
+    assert [one for one in daemon["environment"] if one not in container["environment"]] == []
+    assert registered["taskRoleArn"] == task()["taskRoleArn"]
+    assert (registered["cpu"], registered["memory"]) == ("1024", "4096")
+    run = asked["RunTask"]
+    assert run["taskDefinition"] == registered["family"]
+    network = run["networkConfiguration"]["awsvpcConfiguration"]
+    assert (network["subnets"], network["securityGroups"]) == (["subnet-1"], ["sg-1"])
+    assert network["assignPublicIp"] == "DISABLED"
+    assert PASSWORD not in str(amazon)

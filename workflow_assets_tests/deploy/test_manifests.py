@@ -20,7 +20,7 @@ from dagster._cli import create_dagster_cli
 from dagster._daemon.cli import create_dagster_daemon_cli
 from dagster_webserver.cli import create_dagster_webserver_cli
 
-from workflow_assets_tests.deploy.recipes import DEPLOY, PROJECT, settings
+from workflow_assets_tests.deploy.recipes import DEPLOY, FILLED, PROJECT, settings, task
 
 PROGRAMS = {
     "dagster": create_dagster_cli,
@@ -29,19 +29,6 @@ PROGRAMS = {
 }
 SECRET = re.compile(r"password|secret|_key$", re.IGNORECASE)
 RIGHTS = {"iam:PassRole", "s3:ListBucket"}  # that are not calls
-FILLED = {
-    "IMAGE": "account.example/workflow-assets:1",
-    "PROXY_IMAGE": "account.example/workflow-assets-proxy:1",
-    "AWS_REGION": "eu-central-1",
-    "DAGSTER_PG_HOST": "database.example",
-    "DAGSTER_LOGS_BUCKET": "logs-of-runs",
-    "DATA_BUCKET": "data-of-runs",
-    "WORKFLOW_ASSETS_STORE": "s3://data-of-runs/study",
-    "LOG_GROUP": "/ecs/workflow-assets",
-    "EXECUTION_ROLE_ARN": "arn:aws:iam::123456789012:role/execution",
-    "TASK_ROLE_ARN": "arn:aws:iam::123456789012:role/task",
-    "SECRET_ARN": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:workflow-assets-AbCdEf",
-}
 
 
 def compose() -> dict[str, Any]:
@@ -60,11 +47,6 @@ def manifests() -> list[dict[str, Any]]:
 def pod() -> dict[str, Any]:
     (deployment,) = (one for one in manifests() if one["kind"] == "Deployment")
     return dict(deployment["spec"]["template"]["spec"])
-
-
-def task() -> dict[str, Any]:
-    filled = Template((DEPLOY / "ecs" / "task-definition.json").read_text()).substitute(FILLED)
-    return dict(json.loads(filled))
 
 
 def commands() -> Iterator[tuple[str, list[str]]]:

@@ -173,7 +173,12 @@ def test_user_and_certificate_come_from_the_environment() -> None:
     """As in a container: nginx then says what is wrong with that certificate."""
     with workplace() as folder:
         done = script(
-            "run", folder, PROXY_USER="ada", PROXY_PASSWORD=PASSWORD, PROXY_CERTIFICATE="none", PROXY_KEY="none"
+            "run",
+            folder,
+            PROXY_USER="ada",
+            PROXY_PASSWORD=PASSWORD,
+            PROXY_CERTIFICATE="none",
+            PROXY_KEY="none",
         )
         assert done.returncode == 1
         assert "cannot load certificate" in done.stderr
