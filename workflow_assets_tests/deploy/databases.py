@@ -103,5 +103,10 @@ def _reachable(binaries: Path, folder: Path) -> Path:
     """Give the folder of the programs, or of a copy, for a user who cannot get into ours."""
     if all(parent.stat().st_mode & stat.S_IXOTH for parent in binaries.parents):
         return binaries
-    shutil.copytree(binaries.parent, folder / "installed")
-    return folder / "installed" / binaries.name
+    package, copy = binaries.parents[1], folder / "installed"
+    for part in (
+        binaries.parent,
+        package.with_name(f"{package.name}.libs"),
+    ):  # found by their places to each other
+        shutil.copytree(part, copy / part.relative_to(package.parent))
+    return copy / binaries.relative_to(package.parent)
