@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workflow_assets.canonical import unwrap_scalar
 from workflow_assets.contexts import Context
@@ -13,6 +14,9 @@ from workflow_assets.plans import PlannedSource, PlannedStep
 from workflow_assets.steps import REQUIRED, private_copy
 from workflow_assets.store.codecs import drained
 from workflow_assets.streams import GlobalGenerator, generator, integer, seeded_globals
+
+if TYPE_CHECKING:
+    import asyncio
 
 Recorded = list[tuple[str, Any, dict[str, Any]]]
 """What a step recorded in its context: name, value, tags."""
@@ -27,15 +31,71 @@ class Place(NamedTuple):
     seed: int
 
 
+class SuspectError(Exception):
+    """Some step has drawn from the process's generator, and several were running."""
+
+
+class Surroundings:
+    """What steps are executed in: here, one at a time, in this thread. Backends derive others.
+
+    Args:
+        resources: what steps find in ``ctx.resources``.
+    """
+
+    watched = False
+    """Whether somebody wants to be told of each call."""
+
+    def __init__(self, resources: Mapping[str, Any]) -> None:
+        self.resources: Mapping[str, Any] = dict(resources)
+        self.watch = GlobalGenerator()
+        self._runner: asyncio.Runner | None = None
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Keep all other steps of this process from running meanwhile."""
+        return nullcontext()
+
+    def among(self, coroutine: bool) -> AbstractContextManager[None]:  # noqa: ARG002 - for those derived
+        """Run beside other steps of this process, and not beside one that must be alone."""
+        return nullcontext()
+
+    @property
+    def crowded(self) -> bool:
+        """Whether other steps may run at the same time, so that what the process's generators did says nothing."""
+        return False
+
+    def limited(
+        self,
+        planned: PlannedStep | PlannedSource,  # noqa: ARG002 - for those derived
+        place: Place,  # noqa: ARG002
+    ) -> AbstractContextManager[None]:
+        """Call a function that may be ended from outside; whoever can do that is told."""
+        return nullcontext()
+
+    def wait_for(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Give what a coroutine comes to."""
+        if self._runner is None:
+            import asyncio
+
+            self._runner = asyncio.Runner()
+        return self._runner.run(coroutine)
+
+    def close(self) -> None:
+        """Let go of all that was opened for steps."""
+        if self._runner is not None:
+            self._runner.close()
+            self._runner = None
+
+
 class Caller:
     """Calls a planned step, any number of times."""
 
-    def __init__(self, step: PlannedStep, resources: Mapping[str, Any], watch: GlobalGenerator) -> None:
+    def __init__(self, step: PlannedStep, surroundings: Surroundings) -> None:
         node = step.node
+        self.planned = step
         self.slot, self.stream, self.step = step.name, step.stream, node.step
         self.function: Callable[..., Any] = node.step.function
-        self.resources = resources
-        self.watch = watch
+        self.surroundings = surroundings
+        self.is_coroutine = node.step.is_coroutine
         self.settings = dict(node.settings)
         self.copied = [name for name, value in self.settings.items() if private_copy(value) is not value]
         self.inputs: dict[str, Checker] = {}
@@ -54,11 +114,12 @@ class Caller:
             else {name: kind for name, kind in node.step.metrics.items() if name in records.model_fields}
         )
 
-    def call(self, arguments: dict[str, Any], place: Place) -> tuple[Any, Recorded]:
+    def call(self, arguments: dict[str, Any], place: Place, *, alone: bool = False) -> tuple[Any, Recorded]:
         """Call the step's function with its inputs; give its value, and what it recorded.
 
         Raises `ContractError` for values that are not of the declared types, `GlobalRandomnessError` where numpy's
-        global generator was used without saying so, and whatever the function raises.
+        global generator was used without saying so, `SuspectError` where it may have been another step that used it
+        (so that this one is to be called again, `alone`), and whatever the function raises.
         """
         for name, look in self.inputs.items():
             if fault := look(arguments[name]):
@@ -67,26 +128,42 @@ class Caller:
         for name in self.copied:
             arguments[name] = private_copy(self.settings[name])
         context = self._give(arguments, place) if self.step.given else None
-        if self.step.legacy_rng:
-            with seeded_globals(place.seed, self.stream):
-                value = self._called(arguments)
+        if self.surroundings.watched:
+            with self.surroundings.limited(self.planned, place):
+                value = self._called(arguments, place, alone)
         else:
-            before = self.watch.position()
-            value = self._called(arguments)
-            if before is not None and self.watch.position() != before:
-                raise GlobalRandomnessError(
-                    f"step {self.slot!r} drew from numpy's global generator, perhaps inside a library that was given "
-                    "no seed: take `rng` or `seed` as a parameter and pass it on, or declare @step(legacy_rng=True)"
-                )
+            value = self._called(arguments, place, alone)
         if self.scalar is not None:
             value = unwrap_scalar(value)
             if self.scalar is float and type(value) is int:
                 value = float(value)
         return value, context.recorded() if context is not None else []
 
-    def _called(self, arguments: dict[str, Any]) -> Any:
+    def _called(self, arguments: dict[str, Any], place: Place, alone: bool) -> Any:
+        """Give what the function returns, and see to it that it draws from no generator of the process's."""
+        around = self.surroundings
+        if self.step.legacy_rng:
+            with around.alone(), seeded_globals(place.seed, self.stream):
+                return self._value(arguments)
+        watch = around.watch
+        with around.alone() if alone else around.among(self.is_coroutine):
+            before = watch.position()
+            value = self._value(arguments)
+            drew = before is not None and watch.position() != before
+        if drew and around.crowded and not alone:
+            raise SuspectError
+        if drew:
+            raise GlobalRandomnessError(
+                f"step {self.slot!r} drew from numpy's global generator, perhaps inside a library that was given "
+                "no seed: take `rng` or `seed` as a parameter and pass it on, or declare @step(legacy_rng=True)"
+            )
+        return value
+
+    def _value(self, arguments: dict[str, Any]) -> Any:
         """Give what the function returns; what a generator yields is written down while its random stream is there."""
         value = self.function(**arguments)
+        if self.is_coroutine:
+            value = self.surroundings.wait_for(_limited(value, self.step.timeout, self.slot))
         if self.result is not None and (fault := self.result(value)):
             raise ContractError(f"step {self.slot!r} returned a wrong value: {fault}")
         return value if self.step.transient else drained(value, f"the result of {self.slot!r}")
@@ -104,7 +181,9 @@ class Caller:
             arguments["treatment"] = place.treatment
         if "ctx" not in given:
             return None
-        context = Context(self.slot, place.treatment, place.replicate, self.resources, self.declared)
+        context = Context(
+            self.slot, place.treatment, place.replicate, self.surroundings.resources, self.declared
+        )
         arguments["ctx"] = context
         return context
 
@@ -118,3 +197,20 @@ class Caller:
         if self.declared is not None:
             metrics.update({name: item for name, item, tags in recorded if not tags})
         return metrics
+
+
+async def _limited(coroutine: Coroutine[Any, Any, Any], timeout: float | None, slot: str) -> Any:
+    import asyncio
+
+    try:
+        async with asyncio.timeout(timeout) as limit:
+            return await coroutine
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise TimeoutError(timeout_message(slot, timeout)) from error
+
+
+def timeout_message(slot: str, timeout: float | None) -> str:
+    """Say that a step took too long."""
+    return f"step {slot!r} took longer than its timeout of {timeout:g} s"

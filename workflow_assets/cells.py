@@ -7,6 +7,7 @@ copy, equal to what a later run would read from the store.
 from __future__ import annotations
 
 import logging
+import random
 import time
 import traceback
 from collections import defaultdict
@@ -15,9 +16,15 @@ from concurrent.futures import Executor
 from math import inf
 from typing import Any, NamedTuple
 
-from workflow_assets.callers import Caller, Place, Recorded
+from workflow_assets.callers import Caller, Place, Recorded, Surroundings, SuspectError
 from workflow_assets.contracts.annotations import checker
-from workflow_assets.errors import CodecError, ContractError, CorruptDatumError, StoreError
+from workflow_assets.errors import (
+    CodecError,
+    ContractError,
+    CorruptDatumError,
+    StoreError,
+    WorkflowAssetsError,
+)
 from workflow_assets.outcomes import Failure, Handle, Outcome
 from workflow_assets.plans import Plan, PlannedSource, PlannedStep
 from workflow_assets.provenance import Origins, peak_memory
@@ -25,7 +32,7 @@ from workflow_assets.references import References
 from workflow_assets.sources import AssetSource
 from workflow_assets.store.base import Record, Store
 from workflow_assets.store.codecs import encode
-from workflow_assets.streams import GlobalGenerator
+from workflow_assets.traits import Retries
 
 logger = logging.getLogger("workflow_assets")
 
@@ -50,25 +57,27 @@ class Work:
         resources: Mapping[str, Any] | None = None,
         run_id: str = "",
         compute: bool = True,
+        surroundings: Surroundings | None = None,
     ) -> None:
         self.plan = plan
         self.store = store
-        self.resources = dict(resources or {})
+        self.surroundings = Surroundings(resources or {}) if surroundings is None else surroundings
         self.run_id = run_id or plan.nonce
         self.compute = compute
         self.forced = plan.following(force)
         self.constants: dict[Planned, Outcome] = {}
         self.callers: dict[PlannedStep, Caller] = {}
-        self.watch = GlobalGenerator()
+        self.again = False  # whether an earlier attempt at the same cells may have stored some of their data
         self.references = References(store, plan.declaration.name)
         self.claim = store.claim()
         self.origins = Origins(store, self.run_id, self.claim)
         self.pool: Executor | None = None
-        # A transient step may be computed, and ask, several times.
+        # A transient step, and one that is tried again, may be computed, and ask, several times.
         self._uses: defaultdict[Planned, float] = defaultdict(float)
         for step in plan.steps:
+            often = step.node.step.transient or step.node.step.retries.times
             for _, given in step.inputs:
-                self._uses[given] += inf if step.node.step.transient else 1
+                self._uses[given] += inf if often else 1
         self.found: Mapping[str, Record | None] = {}
         self.looked = 0.0
         self.peak = 0  # bytes of memory, when it was last asked for
@@ -84,7 +93,7 @@ class Work:
     def caller(self, step: PlannedStep) -> Caller:
         """Give what calls a step."""
         if step not in self.callers:
-            self.callers[step] = Caller(step, self.resources, self.watch)
+            self.callers[step] = Caller(step, self.surroundings)
         return self.callers[step]
 
 
@@ -140,7 +149,8 @@ class Cell:
         if record is None and (self.run.lost or key not in self.run.found):
             record = self.run.store.find(key)
         if record is not None and record.current:
-            return Handle(record)
+            computed = self.run.again and record.provenance.get("run") == self.run.run_id
+            return Handle(record, computed=computed)
         return self._compute(planned, replaces=record is not None)
 
     def _compute(self, planned: Planned, replaces: bool) -> Outcome:
@@ -179,21 +189,13 @@ class Cell:
         started = time.perf_counter()
         try:
             if isinstance(planned, PlannedSource):
-                value = planned.source()
+                with self.run.surroundings.limited(planned, self.place):
+                    value = planned.source()
                 look = checker(planned.source.returns)
                 if look is not None and (fault := look(value)):
                     raise ContractError(f"source {planned.name!r} returned a wrong value: {fault}")
                 return _Evaluated(value, {}, [], time.perf_counter() - started)
-            arguments = {}
-            for parameter, given in planned.inputs:
-                arguments[parameter] = argument = self._argument(given)
-                if isinstance(argument, Failure):
-                    return argument
-            caller = self.run.caller(planned)
-            started = time.perf_counter()
-            value, recorded = caller.call(arguments, self.place)
-            seconds = time.perf_counter() - started
-            return _Evaluated(value, caller.metrics(value, recorded), recorded, seconds)
+            return self._attempt(planned)
         except StoreError as error:
             if isinstance(error, CodecError):
                 return self._failure(planned, error)
@@ -201,9 +203,47 @@ class Cell:
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this cell's alone
             return self._failure(planned, error)
 
+    def _attempt(self, planned: PlannedStep) -> _Evaluated | Failure:
+        """Call the function of a step, again where that may help; raise what the last attempt raises."""
+        caller = self.run.caller(planned)
+        retries = planned.node.step.retries
+        attempt, alone = 1, False
+        while True:
+            arguments = {}
+            for parameter, given in planned.inputs:
+                arguments[parameter] = argument = self._argument(given)
+                if isinstance(argument, Failure):
+                    return argument
+            started = time.perf_counter()
+            try:
+                value, recorded = caller.call(arguments, self.place, alone=alone)
+            except SuspectError:
+                alone = True
+            except WorkflowAssetsError:
+                raise
+            except retries.on as error:
+                if attempt > retries.times:
+                    raise
+                self._wait(planned, retries, attempt, error)
+                attempt += 1
+            else:
+                seconds = time.perf_counter() - started
+                return _Evaluated(value, caller.metrics(value, recorded), recorded, seconds)
+
+    def _wait(self, planned: PlannedStep, retries: Retries, attempt: int, error: Exception) -> None:
+        pause = retries.pause(attempt, random.Random())  # noqa: S311 - so that cells come back one by one
+        logger.warning(
+            "%s × %s: step %r raised %s: %s; attempt %d of %d in %.3g s",
+            *(self.place.treatment, self.place.replicate, planned.name, type(error).__qualname__, error),
+            *(attempt + 1, retries.times + 1, pause),
+        )
+        time.sleep(pause)
+
     def _argument(self, given: Planned) -> Any:
         """Give what an input parameter is handed, the consumer's own; or the failure that prevents it."""
         if isinstance(given, PlannedStep) and given.node.step.transient:
+            if isinstance(known := self._known(given).get(given), Failure):
+                return known
             evaluated = self._evaluate(given)
             return evaluated if isinstance(evaluated, Failure) else evaluated.value
         outcome = self.outcome(given)
@@ -250,4 +290,4 @@ class _Evaluated(NamedTuple):
     seconds: float
 
 
-_OURS = {__name__, Caller.__module__}
+_OURS = {__name__, Caller.__module__, "asyncio.runners", "asyncio.base_events"}

@@ -6,8 +6,9 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from workflow_assets.automations import Schedule, Watch
 from workflow_assets.declarations import Declaration
-from workflow_assets.errors import StoreError
+from workflow_assets.errors import StoreError, UnknownNameError, did_you_mean, excerpt
 
 if TYPE_CHECKING:
     import random
@@ -44,10 +45,14 @@ class Experiment(Declaration):
         replicates: Iterable[str] | None = None,
         force: Iterable[str] = (),
         resources: Mapping[str, Any] | None = None,
+        backend: Any = None,
+        workers: int | None = None,
+        capacity: Mapping[str, float | str] | None = None,
+        max_failures: int | None = None,
         max_seconds: float | None = None,
         max_bytes: float | None = None,
     ) -> Result:
-        """Run the experiment in this process and give its results.
+        """Run the experiment and give its results.
 
         What the store holds is not computed again. A failing cell is a row with its error; the others finish.
 
@@ -57,19 +62,28 @@ class Experiment(Declaration):
             replicates: run only the replicates of these keys (``"0007"``, or a unit's name); all by default.
             force: steps and sources to compute again, with all that follows from them.
             resources: what steps find in ``ctx.resources``.
+            backend: who executes cells: ``"serial"`` (the default), ``"threads"``, ``"processes"``, ``"asyncio"``,
+                ``"dask"``, a backend with options such as ``Dask("tcp://…")``, or a `concurrent.futures.Executor`. The
+                results are the same.
+            workers: how many cells at a time; more than one without a backend means processes.
+            capacity: how much this machine has of what steps need in their ``resources=``, such as ``{"gpu": 1}``.
+            max_failures: begin no more cells after so many have failed.
             max_seconds: how long computing may take, all steps one after the other.
             max_bytes: how much may be written, in bytes of values.
 
         Raises `UnknownNameError` for a name that the experiment does not have, and before anything is computed
-        `StoreError` where something is to be computed and the store cannot be written, and `LimitError` where the
-        time or size of earlier data says that a limit would be exceeded.
+        `StoreError` where something is to be computed and the store cannot be written, `DeclarationError` where the
+        backend cannot do what a step asks for, and `LimitError` where the time or size of earlier data says that a
+        limit would be exceeded.
         """
+        from workflow_assets.executions import Execution
         from workflow_assets.forecasts import forecast
         from workflow_assets.plans import Plan
         from workflow_assets.results import Result, describe_failures
-        from workflow_assets.runs import Run
         from workflow_assets.store.base import MemoryStore
 
+        execution = Execution(backend, workers, capacity, max_failures, resources)
+        execution.check(self)
         store = MemoryStore() if store is None else store
         unwritable: StoreError | None = None
         try:
@@ -83,8 +97,8 @@ class Experiment(Declaration):
             if unwritable is not None and expected.data.to_compute:
                 raise unwritable
             expected.check(max_seconds, max_bytes)
-        run = Run(plan, store, force=forced, resources=resources, compute=unwritable is None)
-        result = Result.collect(self, run.cells(chosen), store)
+        outcomes = execution.cells(plan, store, chosen, force=forced, compute=unwritable is None)
+        result = Result.collect(self, outcomes, store)
         if result.failures:
             logger.warning("%s: %s", self.name, describe_failures(result.failures, len(result.outcomes)))
         return result
@@ -179,3 +193,45 @@ class Experiment(Declaration):
         from workflow_assets.plans import Plan
 
         return audit(Plan(self, store), store, sample=sample, steps=steps, rng=rng, resources=resources)
+
+    def schedule(self, cron: str, *, timezone: str = "UTC", name: str = "", running: bool = True) -> Schedule:
+        """Let Dagster run the experiment at given times; hand what this gives to `to_dagster(automations=[...])`.
+
+        >>> from workflow_assets import Experiment, step
+        >>> @step
+        ... def doubled(replicate: int) -> int:
+        ...     return 2 * replicate
+        >>> Experiment("study", [doubled]).schedule("0 3 * * *", timezone="Europe/Berlin").name
+        'study_schedule'
+
+        Args:
+            cron: minute, hour, day of the month, month and day of the week: ``"0 3 * * *"`` is 3 o'clock each night.
+            timezone: what the hours are of.
+            name: what it is called in Dagster; to be given where an experiment has several schedules.
+            running: False to leave it off until somebody turns it on in the UI.
+
+        Raises `DeclarationError` for times that are none.
+        """
+        return Schedule(self.name, cron, timezone, name, running)
+
+    def watch(self, source: str, *, every: int = 60, name: str = "", running: bool = True) -> Watch:
+        """Let Dagster run the experiment whenever a source has another version than the latest results are made of.
+
+        Hand what this gives to `to_dagster(automations=[...])`. A source that declares no version is loaded at each
+        look, to see whether its content has changed.
+
+        Args:
+            source: the source's name.
+            every: how many seconds lie between two looks; Dagster looks every five seconds at most.
+            name: what it is called in Dagster.
+            running: False to leave it off until somebody turns it on in the UI.
+
+        Raises `UnknownNameError` for a source that the experiment does not read, and `DeclarationError` for a time
+        that is none.
+        """
+        if not isinstance(source, str) or source not in self.sources:
+            raise UnknownNameError(
+                f"experiment {self.name!r} reads no source {excerpt(source)} to watch: "
+                f"{did_you_mean(str(source), self.sources)}"
+            )
+        return Watch(self.name, source, every, name, running)

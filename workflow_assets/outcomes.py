@@ -65,6 +65,7 @@ class Handle:
         encoded: the value as bytes, if this run computed it.
         run_id: the run, if it computed the datum: where another was first, its record stands, and its value is used.
         uses: how often the value will be asked for; the last who asks is given it without another copy.
+        computed: whether this run computed the datum, although its bytes are not at hand any more.
     """
 
     __slots__ = ("_computed", "_encoded", "_record", "_run_id", "_uses")
@@ -75,12 +76,14 @@ class Handle:
         encoded: Encoded | None = None,
         run_id: str | None = None,
         uses: float = inf,
+        *,
+        computed: bool = False,
     ) -> None:
         self._record = record
         self._encoded = encoded
         self._run_id = run_id
         self._uses = uses
-        self._computed = encoded is not None
+        self._computed = encoded is not None or computed
         if not isinstance(record, Future):
             self._settle(record)
 
@@ -98,7 +101,7 @@ class Handle:
 
     def _settle(self, record: Record) -> None:
         self._record = record
-        if self._computed and record.provenance.get("run") != self._run_id:
+        if self._encoded is not None and record.provenance.get("run") != self._run_id:
             # Another run was first: its value is the one that stands, and that what follows is computed from.
             self._encoded, self._computed = None, False
 

@@ -100,9 +100,11 @@ class Origins:
         return self._codes[code.digest]
 
     def _note_run(self, planned: Maker) -> None:
+        self.claim.add([run_key(self.run_id)])
+        if self.store.find(run_key(self.run_id)) is not None:
+            return  # another worker of the run was first
         code = getattr(planned.function, "__code__", None)
         said = {"run": self.run_id, **machine(), "git": checkout(code.co_filename if code else "")}
-        self.claim.add([run_key(self.run_id)])
         self.store.put(run_key(self.run_id), said)
 
     def _write(self, said: dict[str, Any], names: Mapping[str, str] | None = None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
@@ -60,21 +60,22 @@ class Run(Work):
         size = max(1, _WAVE // len(self.plan.by_treatment))
         with ExitStack() as stack:
             stack.enter_context(self.claim)
+            stack.callback(self.surroundings.close)
             stack.callback(self.references.write)
             if self.compute:
-                self._claim_sources()
+                self.claim_sources()
             if self.compute and self.store.at_once > 1:
                 self.pool = stack.enter_context(ThreadPoolExecutor(self.store.at_once))
                 stack.callback(self.pool.shutdown, cancel_futures=True)
             ahead = size if self.store.at_once == 1 else size * _AHEAD
-            while group := [_Replicate(self, *one) for one in islice(pending, ahead)]:
+            while group := [ReplicateCells(self, *one) for one in islice(pending, ahead)]:
                 if self.compute:
                     self.claim.add([key for replicate in group for key in replicate.keys.values()])
                 if self.store.at_once > 1:
                     self.found = {}
-                    self._look(key for replicate in group for key in replicate.keys.values())
+                    self.look(key for replicate in group for key in replicate.keys.values())
                 for start in range(0, len(group), size):
-                    yield from self._wave(group[start : start + size], wanted)
+                    yield from self.wave(group[start : start + size], wanted)
 
     def source(self, name: str) -> Record:
         """Load a source into the store if it is not there; give its record.
@@ -90,13 +91,15 @@ class Run(Work):
             self.references.write()
             return outcome.record
 
-    def _look(self, keys: Iterable[str]) -> None:
+    def look(self, keys: Iterable[str]) -> None:
         """Look for data, many at once."""
         asked = dict.fromkeys(keys)
         self.found = {**self.found, **asked, **self.store.find_all(asked)}
         self.looked = time.monotonic()
 
-    def _wave(self, replicates: Sequence[_Replicate], wanted: frozenset[str] | None) -> Iterator[CellOutcome]:
+    def wave(
+        self, replicates: Sequence[ReplicateCells], wanted: frozenset[str] | None
+    ) -> Iterator[CellOutcome]:
         """Execute the cells of some replicates.
 
         Where putting takes long, it is done for many cells at once: step by step, not cell by cell.
@@ -104,7 +107,7 @@ class Run(Work):
         if self.store.at_once > 1:
             if time.monotonic() - self.looked > _FRESH:  # another run may have been quicker
                 keys = [key for replicate in replicates for key in replicate.keys.values()]
-                self._look(key for key in keys if self.found.get(key) is None)
+                self.look(key for key in keys if self.found.get(key) is None)
             for step in self.plan.steps:
                 for replicate in self._own_order(replicates):
                     replicate.obtain(step, wanted)
@@ -115,11 +118,19 @@ class Run(Work):
                 apart = True
             yield from replicate.outcomes(wanted)
 
-    def _own_order(self, replicates: Iterable[_Replicate]) -> list[_Replicate]:
+    def note(self, outcome: CellOutcome) -> None:
+        """Note what the partitions of a cell hold."""
+        if self.compute:  # else nothing is written
+            partition = f"{outcome.replicate}|{outcome.treatment}"
+            for slot, record in outcome.records.items():
+                self.references.note((slot,), partition, record.key)
+            self.references.cell_done()
+
+    def _own_order(self, replicates: Iterable[ReplicateCells]) -> list[ReplicateCells]:
         """Give an order that no other run follows: two would else go hand in hand, and compute everything twice."""
         return sorted(replicates, key=lambda replicate: digest(self.run_id, replicate.key))
 
-    def _work_apart(self, replicates: Iterable[_Replicate], wanted: frozenset[str] | None) -> None:
+    def _work_apart(self, replicates: Iterable[ReplicateCells], wanted: frozenset[str] | None) -> None:
         """Find or compute the data of some replicates beside another run."""
         left = deque(self._own_order(replicates))
         while left:
@@ -127,7 +138,7 @@ class Run(Work):
             if not replicate.work(wanted):
                 left.append(replicate)  # another run is at it: by and by it will be stored
 
-    def _claim_sources(self) -> None:
+    def claim_sources(self) -> None:
         """Claim the sources, and note those that are stored: nobody asks for them where all else is stored, too."""
         sources = self.plan.sources
         self.claim.add([planned.key for planned in sources.values()])
@@ -136,16 +147,19 @@ class Run(Work):
                 self.references.note((name,), "", planned.key)
 
 
-class _Replicate:
+class ReplicateCells:
     """The cells of one replicate, which share their streams and their data."""
 
-    def __init__(self, run: Run, key: str, treatments: Sequence[str]) -> None:
+    def __init__(
+        self, run: Run, key: str, treatments: Sequence[str], known: Mapping[Planned, Outcome] | None = None
+    ) -> None:
         replicate = run.plan.replicates[key]
         self.run = run
         self.key = key
+        self.identity = replicate.identity
         self.seed = run.plan.seed(replicate)
         self.keys = run.plan.keys(replicate, self.seed)
-        self.shared: dict[Planned, Outcome] = {}
+        self.shared: dict[Planned, Outcome] = dict(known or {})
         self.cells = [
             Cell(run, Place(treatment, key, replicate.identity, self.seed), self.keys, self.shared)
             for treatment in treatments
@@ -178,17 +192,16 @@ class _Replicate:
                         outcome, treatment=treatment, replicate=self.key, seed=self.seed
                     )
                     continue
-                records[slot] = record = outcome.record
+                records[slot] = outcome.record
                 if outcome.computed and step not in told:
                     computed.append(slot)
                 told.add(step)
-                if self.run.compute:  # else nothing is written
-                    self.run.references.note((slot,), f"{self.key}|{treatment}", record.key)
-            self.run.references.cell_done()
             steps = self.run.plan.by_treatment[treatment]
-            yield CellOutcome(
+            told_cell = CellOutcome(
                 treatment, self.key, self.seed, records, frozenset(computed), failure, steps, self.keys
             )
+            self.run.note(told_cell)
+            yield told_cell
         for planned, outcome in self.shared.items():
             if isinstance(outcome, Handle) and not (isinstance(planned, PlannedStep) and planned.varies):
                 outcome.shared()  # told once; the next replicate shares it

@@ -8,7 +8,7 @@ import sys
 import types
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from workflow_assets.contracts.annotations import Metrics
 from workflow_assets.contracts.checkers import MetricType, metric_type
@@ -17,6 +17,7 @@ from workflow_assets.errors import DeclarationError, UnknownNameError, did_you_m
 from workflow_assets.functions import Registered, as_owners, declared_faults, names_around
 from workflow_assets.mappings import FrozenDict
 from workflow_assets.modules import qualified_name
+from workflow_assets.traits import NO_RETRIES, Retries, read_resources, read_retries, read_timeout
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -51,6 +52,9 @@ class Step(Registered, Generic[P, R]):
     legacy_rng: bool = False
     memo: bool = True
     transient: bool = False
+    retries: Retries = NO_RETRIES
+    timeout: float | None = None
+    resources: Mapping[str, float] = field(default_factory=dict)
     records: type[Metrics] | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     owners: tuple[str, ...] = ()
@@ -59,6 +63,10 @@ class Step(Registered, Generic[P, R]):
     def __post_init__(self) -> None:
         self._set("owners", as_owners(self.owners))
         faults = [*declared_faults(self, "step"), *_option_faults(self)]
+        for trait, read in _TRAITS.items():
+            value, found = read(getattr(self, trait))
+            self._set(trait, value)
+            faults += found
         if isinstance(self.function, types.FunctionType):
             faults += _function_faults(self.function)
         if faults:
@@ -98,6 +106,11 @@ class Step(Registered, Generic[P, R]):
         return self.function(*args, **kwargs)
 
     @property
+    def is_coroutine(self) -> bool:
+        """Whether calling the function gives a coroutine, which an event loop runs."""
+        return inspect.iscoroutinefunction(inspect.unwrap(self.function))
+
+    @property
     def random(self) -> bool:
         """Whether the result depends on the replicate's random stream."""
         return self.legacy_rng or bool(self.given & {"rng", "seed"})
@@ -125,6 +138,9 @@ def step(
     legacy_rng: bool = False,
     memo: bool = True,
     transient: bool = False,
+    retries: int | Retries = NO_RETRIES,
+    timeout: float | None = None,
+    resources: Mapping[str, float | str] | None = None,
     records: type[Metrics] | None = None,
     tags: Mapping[str, str] | None = None,
     owners: tuple[str, ...] = (),
@@ -140,6 +156,9 @@ def step(
     legacy_rng: bool = False,
     memo: bool = True,
     transient: bool = False,
+    retries: int | Retries = NO_RETRIES,
+    timeout: float | None = None,
+    resources: Mapping[str, float | str] | None = None,
     records: type[Metrics] | None = None,
     tags: Mapping[str, str] | None = None,
     owners: tuple[str, ...] = (),
@@ -158,6 +177,10 @@ def step(
         legacy_rng: seed `random`, `numpy.random` and torch from the stream before each call, and restore them after.
         memo: False for what must not be remembered (a clock, a service): it and what follows run every time.
         transient: store nothing; compute inside whatever consumes it.
+        retries: how often to call it again when it raises; `Retries` says how long to wait, and after which exceptions.
+        timeout: the seconds that a call may take; a cell that takes longer fails, and its worker is free again.
+        resources: what a call needs, such as ``{"gpu": 1, "memory": "4 GiB"}``: cells that need more together than
+            there is wait for each other.
         records: the metrics that the step records through ``ctx.record``.
         tags: labels shown in Dagster.
         owners: e-mail addresses or ``team:name``, shown in Dagster.
@@ -188,6 +211,9 @@ def step(
             legacy_rng=legacy_rng,
             memo=memo,
             transient=transient,
+            retries=cast("Retries", retries),  # read when the step is made, as are the resources
+            timeout=timeout,
+            resources=cast("Mapping[str, float]", {} if resources is None else resources),
             records=records,
             tags={} if tags is None else tags,
             owners=as_owners(owners),
@@ -195,6 +221,13 @@ def step(
         )
 
     return decorate if function is None else decorate(function)
+
+
+_TRAITS: Mapping[str, Callable[[Any], tuple[Any, list[str]]]] = {
+    "retries": read_retries,
+    "timeout": read_timeout,
+    "resources": read_resources,
+}
 
 
 def _subject(one: Step[..., Any]) -> str:
@@ -221,10 +254,8 @@ def _option_faults(one: Any) -> list[str]:
 def _function_faults(function: types.FunctionType) -> list[str]:
     faults = []
     inner = inspect.unwrap(function)
-    if inspect.iscoroutinefunction(inner):
-        faults.append("it is a coroutine function; steps are plain functions: run the event loop inside")
-    elif inspect.isasyncgenfunction(inner):
-        faults.append("it is an asynchronous generator; steps are plain functions: yield from one")
+    if inspect.isasyncgenfunction(inner):
+        faults.append("it is an asynchronous generator; return a list, or yield from a plain function")
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}:
             stars = "*" if parameter.kind is parameter.VAR_POSITIONAL else "**"

@@ -7,9 +7,11 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from workflow_assets.backends.choices import NAMES
 from workflow_assets.canonical import digest
 from workflow_assets.declarations import Declaration
-from workflow_assets.errors import UnknownNameError
+from workflow_assets.errors import UnknownNameError, listing
+from workflow_assets.executions import Execution
 from workflow_assets.experiments import Experiment
 from workflow_assets.orchestration.checks import blocking_reasons, check_specs, evaluate
 from workflow_assets.orchestration.events import MaterializationLog, datum_metadata
@@ -43,10 +45,33 @@ TRACING = (
 """Said once for each asset, since each of thousands of materialisations would have to be stored with it."""
 
 
+SOURCES = "sources"
+"""The entry of the results' metadata that names the content of each source that they are made of."""
+
+
 class RunConfig(dg.Config):
     """What can be set for one run, in the launchpad or on the command line."""
 
     force: list[str] = Field([], description="Steps and sources to compute again although they are stored.")
+    backend: str | None = Field(
+        None, description=f"Who executes cells: {listing(NAMES, 'or')}; by default as the definitions say."
+    )
+    workers: int | None = Field(None, description="How many cells at a time.")
+    capacity: dict[str, float] = Field(
+        {}, description="How much there is of what steps need, such as gpu: 1; memory in bytes."
+    )
+    max_failures: int | None = Field(None, description="Begin no more cells after so many have failed.")
+
+    def execution(self, default: Execution, resources: Mapping[str, Any]) -> Execution:
+        """Give how cells are executed: as the definitions say, but for what is set here."""
+        named = self.backend is not None
+        return Execution(
+            self.backend if named else default.backend,
+            self.workers or (None if named else default.workers),
+            {**(default.capacity or {}), **self.capacity},
+            self.max_failures or default.max_failures,
+            resources,
+        )
 
 
 def source_assets(source: Source[Any], experiment: Declaration, store: Store) -> dg.AssetsDefinition:
@@ -83,8 +108,18 @@ def source_assets(source: Source[Any], experiment: Declaration, store: Store) ->
     return load_source
 
 
-def step_assets(experiment: Experiment, store: Store, resources: Mapping[str, Any]) -> dg.AssetsDefinition:
-    """Compile the steps: one multi-asset over the grid, for work by partition."""
+def step_assets(
+    experiment: Experiment,
+    store: Store,
+    resources: Mapping[str, Any],
+    execution: Execution,
+    partitions_per_run: int | None = None,
+) -> dg.AssetsDefinition:
+    """Compile the steps: one multi-asset over the grid, for work by partition.
+
+    A backfill takes at most `partitions_per_run` cells at a time to a run. Dagster cuts along rows of the grid, never
+    across their ends, so that each chunk is a range that holds its own cells and no others.
+    """
     versions = CodeVersions(experiment)
     specs = [_step_spec(experiment, slot, versions) for slot in experiment.asset_slots]
 
@@ -93,7 +128,11 @@ def step_assets(experiment: Experiment, store: Store, resources: Mapping[str, An
         name=f"{experiment.name}__steps",
         can_subset=True,
         partitions_def=partitions(experiment),
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=(
+            dg.BackfillPolicy.single_run()
+            if partitions_per_run is None
+            else dg.BackfillPolicy.multi_run(partitions_per_run)
+        ),
         required_resource_keys=set(resources),
     )
     def compute_steps(
@@ -106,18 +145,13 @@ def step_assets(experiment: Experiment, store: Store, resources: Mapping[str, An
                 "the range of partitions is empty: does it end before it starts?", allow_retries=False
             )
         plan = _plan(context, experiment, store)
-        run = Run(
-            plan,
-            store,
-            force=config.force,
-            resources=_resources(context, resources),
-            run_id=context.run.run_id,
-        )
+        chosen = config.execution(execution, _resources(context, resources))
+        run_id = context.run.run_id
         log = MaterializationLog(context, experiment, plan, slots)
         failures = []
         latest: dict[str, str] = {}
         try:
-            for outcome in run.cells(cells, slots):
+            for outcome in chosen.cells(plan, store, cells, slots, force=config.force, run_id=run_id):
                 log.add(outcome)
                 if outcome.failure is not None:
                     failures.append(outcome.failure)
@@ -135,14 +169,16 @@ def step_assets(experiment: Experiment, store: Store, resources: Mapping[str, An
                     key = step_key(experiment.name, slot)
                     yield dg.MaterializeResult(asset_key=key, data_version=dg.DataVersion(latest[slot]))
             again = MaterializationLog(context, experiment, plan, slots)
-            for outcome in run.cells(cells, slots):
+            for outcome in Run(plan, store, run_id=run_id).cells(cells, slots):
                 again.add(outcome)
             again.write()
 
     return compute_steps
 
 
-def results_assets(experiment: Experiment, store: Store, resources: Mapping[str, Any]) -> dg.AssetsDefinition:
+def results_assets(
+    experiment: Experiment, store: Store, resources: Mapping[str, Any], execution: Execution
+) -> dg.AssetsDefinition:
     """Compile the results: an unpartitioned asset that completes the grid, judges it and says so in checks."""
     name = experiment.name
     key = results_key(name)
@@ -174,11 +210,12 @@ def results_assets(experiment: Experiment, store: Store, resources: Mapping[str,
     def complete_grid(context: dg.AssetExecutionContext, config: RunConfig) -> Iterator[Any]:
         plan = _plan(context, experiment, store)
         materialise = key in context.selected_asset_keys
-        run = Run(
+        chosen = config.execution(execution, _resources(context, resources))
+        outcomes = chosen.cells(
             plan,
             store,
+            plan.cells(),
             force=config.force,
-            resources=_resources(context, resources),
             run_id=context.run.run_id,
             compute=materialise,
         )
@@ -186,7 +223,7 @@ def results_assets(experiment: Experiment, store: Store, resources: Mapping[str,
 
         def told() -> Iterator[Any]:
             try:
-                for outcome in run.cells():
+                for outcome in outcomes:
                     if materialise:
                         log.add(outcome)
                     if outcome.failure is not None and materialise:
@@ -200,7 +237,7 @@ def results_assets(experiment: Experiment, store: Store, resources: Mapping[str,
             record = _store_table(experiment, result, store, context.run.run_id)
             yield dg.MaterializeResult(
                 asset_key=key,
-                metadata=_results_metadata(result, record.key),
+                metadata=_results_metadata(result, record.key, plan),
                 data_version=dg.DataVersion(record.key),
                 tags=log.pointer_tags([*steps, *source_keys(experiment)]),
             )
@@ -306,13 +343,15 @@ def _store_table(experiment: Experiment, result: Result, store: Store, run_id: s
         return record
 
 
-def _results_metadata(result: Result, key: str) -> dict[str, Any]:
+def _results_metadata(result: Result, key: str, plan: Plan) -> dict[str, Any]:
     metadata: dict[str, Any] = {
         "key": key,
         "dagster/row_count": len(result.outcomes),
         "failed": len(result.failures),
         "summary": dg.MetadataValue.md(markdown_summary(result)),
     }
+    if plan.sources:
+        metadata[SOURCES] = {name: planned.key for name, planned in plan.sources.items()}
     if (plot := estimation_plot(result)) is not None:
         metadata["plot"] = dg.MetadataValue.md(f"![{plot.title}](data:image/png;base64,{plot.base64()})")
     return metadata

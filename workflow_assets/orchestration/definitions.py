@@ -6,9 +6,16 @@ from typing import Any
 
 import dagster as dg
 
-from workflow_assets.errors import DeclarationError
+from workflow_assets.automations import Automation, Schedule, Watch
+from workflow_assets.errors import DeclarationError, did_you_mean, excerpt
+from workflow_assets.executions import Execution
 from workflow_assets.experiments import Experiment
 from workflow_assets.orchestration.assets import results_assets, source_assets, step_assets
+from workflow_assets.orchestration.automations import (
+    automation_faults,
+    schedule_definition,
+    sensor_definition,
+)
 from workflow_assets.orchestration.events import enable_batches
 from workflow_assets.orchestration.io_managers import DATUMS, DatumIOManager
 from workflow_assets.orchestration.jobs import experiment_job
@@ -22,6 +29,12 @@ def to_dagster(
     *experiments: Experiment,
     store: Store | str | os.PathLike[str] | None = None,
     resources: Mapping[str, Any] | None = None,
+    backend: Any = None,
+    workers: int | None = None,
+    capacity: Mapping[str, float | str] | None = None,
+    max_failures: int | None = None,
+    automations: Sequence[Automation] = (),
+    partitions_per_run: int | Mapping[str, int] | None = None,
 ) -> dg.Definitions:
     """Compile experiments to Dagster: assets, checks, a job for each, and the IO manager over the datum store.
 
@@ -31,9 +44,18 @@ def to_dagster(
             variable ``WORKFLOW_ASSETS_STORE`` names, or a folder beside Dagster's own files.
         resources: Dagster resources, which steps find in ``ctx.resources``; the assets you add yourself can use them
             too.
+        backend: who executes the cells of a run, unless its configuration says otherwise; see `Experiment.run`.
+        workers: how many cells at a time.
+        capacity: how much a machine has of what steps need.
+        max_failures: begin no more cells of a run after so many have failed.
+        automations: what ``experiment.schedule(...)`` and ``experiment.watch(...)`` give: the daemon runs the jobs.
+        partitions_per_run: how many cells a run of a backfill takes at most, of all experiments or by the names of
+            some; the daemon launches as many runs as that needs, side by side as the instance's queue allows. None
+            leaves each row of the grid to one run.
 
     Merge the result with your own definitions through `dagster.Definitions.merge`. Raises `DeclarationError` for two
-    experiments of one name, two sources of one name, or a name that is both.
+    experiments, sources or automations of one name, a name that is of two of them, and an automation of an experiment
+    that is not among these.
     """
     if not isinstance(store, Store):
         store = open_store(store_place() if store is None else store)
@@ -43,15 +65,33 @@ def to_dagster(
         raise DeclarationError(
             "to_dagster", [f"the resource {DATUMS!r} is the IO manager's; choose another name"]
         )
+    execution = Execution(backend, workers, capacity, max_failures)
     assets: list[dg.AssetsDefinition] = []
     for source, experiment in _sources(experiments).values():
         assets.append(source_assets(source, experiment, store))
+    declared = {experiment.name: experiment for experiment in experiments}
+    if faults := [*_chunk_faults(partitions_per_run, declared), *automation_faults(automations, declared)]:
+        raise DeclarationError("to_dagster", faults)
+    chunks = (
+        partitions_per_run
+        if isinstance(partitions_per_run, Mapping)
+        else dict.fromkeys(declared, partitions_per_run)
+    )
     for experiment in experiments:
-        assets.append(step_assets(experiment, store, given))
-        assets.append(results_assets(experiment, store, given))
+        assets.append(step_assets(experiment, store, given, execution, chunks.get(experiment.name)))
+        assets.append(results_assets(experiment, store, given, execution))
+    jobs = {name: experiment_job(experiment) for name, experiment in declared.items()}
     return dg.Definitions(
         assets=assets,
-        jobs=[experiment_job(experiment) for experiment in experiments],
+        jobs=list(jobs.values()),
+        schedules=[
+            schedule_definition(one, jobs[one.experiment]) for one in automations if isinstance(one, Schedule)
+        ],
+        sensors=[
+            sensor_definition(one, declared[one.experiment], store, jobs[one.experiment])
+            for one in automations
+            if isinstance(one, Watch)
+        ],
         resources={**given, DATUMS: DatumIOManager(store)},
         executor=dg.in_process_executor,
     )
@@ -80,3 +120,29 @@ def _sources(experiments: Sequence[Any]) -> dict[str, tuple[Source[Any], Experim
     if faults:
         raise DeclarationError("to_dagster", faults)
     return found
+
+
+def _chunk_faults(partitions_per_run: Any, experiments: Mapping[str, Experiment]) -> list[str]:
+    what = "a whole number of cells, 1 or more"
+    if partitions_per_run is None:
+        return []
+    if not isinstance(partitions_per_run, Mapping):
+        if _is_count(partitions_per_run):
+            return []
+        return [
+            f"partitions_per_run = {excerpt(partitions_per_run)}: expected {what}, or {{experiment: cells}}"
+        ]
+    faults = []
+    for name, count in partitions_per_run.items():
+        if name not in experiments:
+            near = did_you_mean(str(name), experiments)
+            faults.append(
+                f"partitions_per_run names the experiment {name!r}, which is not given here: {near}"
+            )
+        if not _is_count(count):
+            faults.append(f"partitions_per_run[{name!r}] = {excerpt(count)}: expected {what}")
+    return faults
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1

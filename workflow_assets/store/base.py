@@ -155,6 +155,15 @@ class Store(ABC):
         )
         return self._write_record(record, replace)
 
+    def adopt(self, record: Record, other: Store) -> None:
+        """Take a datum over from another store, its bytes as they are.
+
+        Raises `StoreError` where it cannot be read or written.
+        """
+        if record.location is not None:
+            self._write_object(checked(record.location), [other._read_object(record.location)])
+        self._write_record(record, replace=True)
+
     def would_load(self, record: Record, encoded: Encoded) -> bool:
         """Tell whether the value of a record, which are these bytes, is one that `load` takes for the user's own."""
         if encoded.active is None:

@@ -82,8 +82,8 @@ class Server:
 
 
 @contextmanager
-def serve(command: Sequence[str | os.PathLike[str]], folder: Path) -> Iterator[Server]:
-    """Run `dagster dev` or `dg dev` in a folder; nothing of it is left afterwards."""
+def serve(command: Sequence[str | os.PathLike[str]], folder: Path, **variables: str) -> Iterator[Server]:
+    """Run `dagster dev` or `dg dev` in a folder, with environment variables; nothing of it is left afterwards."""
     for attempt in range(1, ATTEMPTS + 1):
         port = free_port()
         mark = uuid.uuid4().hex
@@ -92,7 +92,7 @@ def serve(command: Sequence[str | os.PathLike[str]], folder: Path) -> Iterator[S
         home.mkdir(exist_ok=True)
         environment = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
         environment.setdefault("XDG_CACHE_HOME", str(Path.home() / ".cache"))  # Matplotlib's list of fonts
-        environment |= {MARK: mark, "HOME": str(home), "DAGSTER_DISABLE_TELEMETRY": "1"}
+        environment |= {MARK: mark, "HOME": str(home), "DAGSTER_DISABLE_TELEMETRY": "1", **variables}
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [*command, "--host", "127.0.0.1", "--port", str(port)],

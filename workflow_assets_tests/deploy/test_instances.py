@@ -87,10 +87,12 @@ def test_runs_wait_in_a_queue_and_lost_ones_are_found_and_run_again(recipe, open
     assert not instance.nux_enabled
 
 
-def test_one_machine_has_the_instance_of_the_project_and_a_queue():
-    """The project's own instance file is that of the recipe, but for what is said of queue and launcher."""
+def test_one_machine_has_the_instance_of_the_project_and_more():
+    """The recipe has all that the project's own instance file has, and pools, launcher and lost runs besides."""
     own = yaml.safe_load((PROJECT / "dagster.yaml").read_text())
-    assert own.items() <= settings("local").items()
+    recipe = settings("local")
+    for name, value in own.items():
+        assert value.items() <= recipe[name].items(), name
 
 
 @pytest.mark.parametrize("recipe", [name for name in RECIPES if name != "local"])

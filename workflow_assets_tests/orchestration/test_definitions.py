@@ -7,6 +7,7 @@ import dagster as dg
 import pandas as pd
 import pytest
 import yaml
+from dagster._core.run_coordinator.queued_run_coordinator import QueuedRunCoordinator
 
 from workflow_assets import Columns, Experiment, Hypothesis, MemoryStore, source, step, to_dagster
 from workflow_assets.errors import DeclarationError
@@ -213,6 +214,20 @@ def test_shipped_instance_file_keeps_everything_in_that_folder(
     assert {path.name for path in (tmp_path / "home").iterdir()} == {"dagster", "artifacts"}, (
         "and logs, once there are some"
     )
+
+
+def test_shipped_instance_file_lets_two_runs_go_on_at_once_and_starts_them_within_a_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKFLOW_ASSETS_HOME", str(tmp_path / "home"))
+    overrides = yaml.safe_load((PROJECT / "dagster.yaml").read_text())
+    with dg.DagsterInstance.local_temp(str(tmp_path), overrides=overrides) as instance:
+        queue = instance.get_concurrency_config().run_queue_config
+        assert queue is not None
+        assert queue.max_concurrent_runs == 2
+        coordinator = instance.run_coordinator
+        assert isinstance(coordinator, QueuedRunCoordinator)
+        assert coordinator.dequeue_interval_seconds == 1
 
 
 def test_instance_file_lies_in_the_ignored_folder_only() -> None:

@@ -1,0 +1,1 @@
+"""Backends: who does the tasks of a run."""

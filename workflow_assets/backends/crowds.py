@@ -1,0 +1,140 @@
+"""Crowds: steps that run beside each other in the threads of one process."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import threading
+from collections.abc import Coroutine, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
+from typing import Any
+
+from workflow_assets.callers import Surroundings
+
+PATIENCE = 2.0
+"""Seconds that threads are given to stop."""
+
+
+class CancelledCallError(BaseException):
+    """Raised in a step whose run is cancelled."""
+
+
+class Crowd:
+    """Lets many steps run at a time, or one alone."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._running = 0
+        self._taken = False  # by one that is alone, or waits for all others to be done
+
+    @contextmanager
+    def among(self) -> Iterator[None]:
+        """Run beside others."""
+        with self._changed:
+            while self._taken:
+                self._changed.wait()
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._running -= 1
+                self._changed.notify_all()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Run when all others are done, before any other begins."""
+        with self._changed:
+            while self._taken:
+                self._changed.wait()
+            self._taken = True
+        try:
+            with self._changed:
+                while self._running:
+                    self._changed.wait()
+            yield
+        finally:
+            with self._changed:
+                self._taken = False
+                self._changed.notify_all()
+
+
+class Loop:
+    """An event loop in a thread of its own, for the coroutines of all cells; plain functions take turns."""
+
+    def __init__(self) -> None:
+        self.turn = threading.Lock()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="event loop", daemon=True)
+        self._thread.start()
+
+    def wait_for(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Give what a coroutine comes to."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+    def close(self) -> None:
+        """Cancel what still runs, and end the loop."""
+
+        async def cancel() -> None:
+            tasks = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._loop.shutdown_asyncgens()
+
+        with suppress(TimeoutError):
+            asyncio.run_coroutine_threadsafe(cancel(), self._loop).result(PATIENCE)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(PATIENCE)
+        if not self._thread.is_alive():  # else a step keeps it busy: it ends with the process
+            self._loop.close()
+
+
+class ThreadSurroundings(Surroundings):
+    """A thread beside others, that can be stopped in the middle of a step."""
+
+    def __init__(self, resources: Mapping[str, Any], crowd: Crowd, loop: Loop | None) -> None:
+        super().__init__(resources)
+        self._crowd = crowd
+        self._loop = loop
+        self._mutex = threading.Lock()
+        self._inside = 0  # the thread that is in the middle of a step
+
+    @property
+    def crowded(self) -> bool:
+        """Whether other steps may run at the same time."""
+        return True
+
+    @contextmanager
+    def among(self, coroutine: bool) -> Iterator[None]:
+        """Run beside other steps; where there is an event loop, a plain function waits for its turn."""
+        turn = nullcontext() if self._loop is None or coroutine else self._loop.turn
+        with self._crowd.among(), turn, self._step():
+            yield
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Run when all other steps are done, before any other begins."""
+        with self._crowd.alone(), self._step():
+            yield
+
+    @contextmanager
+    def _step(self) -> Iterator[None]:
+        self._inside = threading.get_ident()
+        try:
+            yield
+        finally:
+            with self._mutex:
+                self._inside = 0
+
+    def wait_for(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Give what a coroutine comes to."""
+        return super().wait_for(coroutine) if self._loop is None else self._loop.wait_for(coroutine)
+
+    def stop(self) -> None:
+        """Raise in the step that the thread is in the middle of: nowhere else, lest a lock is never let go of."""
+        with self._mutex:
+            if self._inside:
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                    ctypes.c_ulong(self._inside), ctypes.py_object(CancelledCallError)
+                )

@@ -1,0 +1,116 @@
+"""Executors that the caller brings: any `concurrent.futures.Executor`."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterable, Mapping
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
+from dataclasses import dataclass
+
+from workflow_assets.backends.base import Capabilities, Ended, PoolBrokenError
+from workflow_assets.backends.crowds import Crowd, ThreadSurroundings
+from workflow_assets.backends.payloads import pack, unpack
+from workflow_assets.canonical import digest
+from workflow_assets.tasks import Done, Setup, Task, Worker
+
+
+@dataclass(frozen=True)
+class Given:
+    """Runs cells on an executor, which stays open.
+
+    Args:
+        executor: who does the tasks; functions and tasks are sent to it as bytes, wherever its workers are.
+        workers: how many it does at a time.
+    """
+
+    executor: Executor
+    workers: int
+    capabilities = Capabilities(survives=False)
+
+    @property
+    def name(self) -> str:
+        """The executor's class."""
+        return type(self.executor).__qualname__
+
+    def limits(self) -> str:
+        """Say what it cannot do."""
+        return (
+            "it cannot end a running call, so that cancelling waits for what is being done, and if one of its workers "
+            "dies, it may do no more at all"
+        )
+
+    def open(self, setup: Setup) -> ExecutorPool:
+        """Get ready to hand tasks to the executor.
+
+        Raises `DeclarationError` for steps, sources and resources that cannot be sent.
+        """
+        return ExecutorPool(self.executor, setup, self.workers)
+
+
+class ExecutorPool:
+    """An executor that does tasks."""
+
+    def __init__(self, executor: Executor, setup: Setup, workers: int) -> None:
+        self.workers = self.ahead = workers
+        self._executor = executor
+        self._payload = pack(setup)
+        self._token = digest(setup.run_id, then=[self._payload])
+        self._flying: set[Future[Done]] = set()
+        self._outbox: queue.SimpleQueue[tuple[Task, Future[Done]]] = queue.SimpleQueue()
+
+    def submit(self, task: Task, needs: Mapping[str, float]) -> None:  # noqa: ARG002 - the run counts
+        """Hand a task to the executor.
+
+        Raises `PoolBrokenError` if it takes none.
+        """
+        try:
+            future = self._executor.submit(perform, self._token, self._payload, task)
+        except RuntimeError as error:  # broken, or shut down
+            raise PoolBrokenError(f"the executor takes no more tasks: {error}") from error
+        self._flying.add(future)
+        future.add_done_callback(lambda future: self._outbox.put((task, future)))
+
+    def wait(self, seconds: float) -> Iterable[Ended]:
+        """Wait until some task has ended, or for so many seconds.
+
+        Raises `PoolBrokenError` where the executor has lost its workers.
+        """
+        ended: list[Ended] = []
+        try:
+            while True:
+                task, future = self._outbox.get(timeout=0 if ended else seconds)
+                self._flying.discard(future)
+                ended.append(_ended(task, future))
+        except queue.Empty:
+            return ended
+
+    def close(self, *, kill: bool) -> None:  # noqa: ARG002 - nothing that runs can be ended
+        """Take back what has not begun; the executor is the caller's to shut down."""
+        for future in self._flying:
+            future.cancel()
+
+
+def _ended(task: Task, future: Future[Done]) -> Ended:
+    try:
+        return Ended(task, future.result())
+    except (BrokenExecutor, CancelledError) as error:
+        raise PoolBrokenError(f"the executor has lost its workers: {error}") from error
+    except Exception as error:  # noqa: BLE001 - whatever it is, the run decides
+        return Ended(task, error)
+
+
+_CROWD = Crowd()
+_LOCAL = threading.local()
+
+
+def perform(token: str, payload: bytes, task: Task) -> Done:
+    """Do a task, wherever this is called; what the run needs is read once in each thread."""
+    if getattr(_LOCAL, "token", None) != token:
+        if (old := getattr(_LOCAL, "worker", None)) is not None:
+            old.close()
+        setup = unpack(payload)
+        _LOCAL.worker = Worker(setup, ThreadSurroundings(setup.resources, _CROWD, None))
+        _LOCAL.token = token
+    worker: Worker = _LOCAL.worker
+    return worker.perform(task)

@@ -1,0 +1,132 @@
+"""Executions: the cells of a plan, found or computed by whoever was chosen for it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from typing import Any
+
+from workflow_assets.backends.base import Backend
+from workflow_assets.backends.choices import check_needs, choose
+from workflow_assets.declarations import Declaration
+from workflow_assets.dispatches import Dispatch
+from workflow_assets.errors import DeclarationError, excerpt
+from workflow_assets.mirrors import Copies
+from workflow_assets.outcomes import CellOutcome, Failure
+from workflow_assets.plans import Plan
+from workflow_assets.runs import Run
+from workflow_assets.store.base import MemoryStore, Store
+from workflow_assets.tasks import Setup
+
+logger = logging.getLogger("workflow_assets")
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How cells are executed: by whom, and when to give up.
+
+    Args:
+        backend: a name, a backend or an executor; see `choose`.
+        workers: how many cells at a time, for a backend that is named.
+        capacity: how much there is of what steps need.
+        max_failures: after so many failed cells, no more are begun.
+        resources: what steps find in ``ctx.resources``.
+    """
+
+    backend: Any = None
+    workers: int | None = None
+    capacity: Mapping[str, Any] | None = None
+    max_failures: int | None = None
+    resources: Mapping[str, Any] | None = None
+
+    def check(self, declaration: Declaration) -> tuple[Backend | None, Mapping[str, float]]:
+        """Give the backend, and how much there is of what steps need.
+
+        Raises `DeclarationError` for what an experiment's steps need and the backend cannot do, and `UnknownNameError`
+        for a backend that there is not.
+        """
+        most = self.max_failures
+        if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 1):
+            raise DeclarationError(
+                "run", [f"max_failures = {excerpt(most)}: expected a whole number of 1 or more"]
+            )
+        steps = {node.step: None for workflow in declaration.workflows.values() for node in workflow}
+        backend = choose(self.backend, self.workers, steps)
+        return backend, check_needs(steps, self.capacity, backend)
+
+    def cells(
+        self,
+        plan: Plan,
+        store: Store,
+        cells: Sequence[tuple[str, str]],
+        slots: Iterable[str] | None = None,
+        *,
+        force: Iterable[str] = (),
+        run_id: str = "",
+        compute: bool = True,
+    ) -> Iterator[CellOutcome]:
+        """Find or compute cells, and yield the outcome of each as it is known, in any order.
+
+        With `slots`, only those are wanted; what they need and is not stored is computed too. Without `compute`, a cell
+        that is not stored is a failure that says so.
+        """
+        backend, capacity = self.check(plan.declaration)
+        forced = tuple(force)
+        run = Run(plan, store, force=forced, resources=self.resources, run_id=run_id, compute=compute)
+        if backend is None or not compute:
+            outcomes = run.cells(cells, slots)
+        else:
+            outcomes = self._dispatched(run, backend, capacity, forced, cells, slots)
+        with closing(outcomes):  # type: ignore[type-var] # a generator
+            yield from outcomes if self.max_failures is None else self._stopping(plan, outcomes, cells)
+
+    def _dispatched(
+        self,
+        run: Run,
+        backend: Backend,
+        capacity: Mapping[str, float],
+        force: tuple[str, ...],
+        cells: Sequence[tuple[str, str]],
+        slots: Iterable[str] | None,
+    ) -> Iterator[CellOutcome]:
+        wanted = None if slots is None else frozenset(slots)
+        if limits := backend.limits():
+            logger.info("backend %s: %s", backend.name, limits)
+        with ExitStack() as stack:
+            copies = None
+            if isinstance(run.store, MemoryStore) and not backend.capabilities.shares_memory:
+                copies = stack.enter_context(Copies(run.store))
+            setup = Setup(
+                run.plan,
+                run.store if copies is None else copies.store,
+                run.run_id,
+                force,
+                wanted,
+                dict(self.resources or {}),
+            )
+            yield from Dispatch(run, backend, setup, capacity, copies).cells(cells, wanted)
+
+    def _stopping(
+        self, plan: Plan, outcomes: Iterator[CellOutcome], cells: Iterable[tuple[str, str]]
+    ) -> Iterator[CellOutcome]:
+        """Begin no more cells after too many have failed; those that were not begun have failed, too."""
+        left = dict.fromkeys(cells)
+        failed = 0
+        for outcome in outcomes:
+            del left[outcome.treatment, outcome.replicate]
+            failed += outcome.failure is not None
+            yield outcome
+            if failed == self.max_failures:
+                break
+        message = f"it was not run, since {failed} cells had failed (max_failures={self.max_failures})"
+        for treatment, key in left:
+            replicate = plan.replicates[key]
+            seed = plan.seed(replicate)
+            steps = plan.by_treatment[treatment]
+            slot = next(iter(steps))
+            failure = Failure(slot, treatment, key, seed, "NotRunError", message, message)
+            yield CellOutcome(
+                treatment, key, seed, {}, frozenset(), failure, steps, plan.keys(replicate, seed)
+            )
