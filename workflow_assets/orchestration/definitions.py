@@ -19,7 +19,7 @@ from workflow_assets.orchestration.automations import (
 from workflow_assets.orchestration.events import enable_batches
 from workflow_assets.orchestration.io_managers import DATUMS, DatumIOManager
 from workflow_assets.orchestration.jobs import experiment_job
-from workflow_assets.orchestration.storage import home
+from workflow_assets.orchestration.storage import store_place
 from workflow_assets.sources import AssetSource, Source
 from workflow_assets.store.base import Store
 from workflow_assets.store.places import open_store
@@ -40,8 +40,8 @@ def to_dagster(
 
     Args:
         experiments: all experiments of the code location, so that they share sources and store.
-        store: the datum store, or its place: a folder, or ``s3://bucket/prefix``; by default a folder beside Dagster's
-            own files.
+        store: the datum store, or its place: a folder, or ``s3://bucket/prefix``; by default what the environment
+            variable ``WORKFLOW_ASSETS_STORE`` names, or a folder beside Dagster's own files.
         resources: Dagster resources, which steps find in ``ctx.resources``; the assets you add yourself can use them
             too.
         backend: who executes the cells of a run, unless its configuration says otherwise; see `Experiment.run`.
@@ -58,7 +58,7 @@ def to_dagster(
     that is not among these.
     """
     if not isinstance(store, Store):
-        store = open_store(home() / "store" if store is None else store)
+        store = open_store(store_place() if store is None else store)
     enable_batches()
     given = dict(resources or {})
     if DATUMS in given:

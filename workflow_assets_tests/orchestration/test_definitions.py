@@ -11,6 +11,7 @@ from dagster._core.run_coordinator.queued_run_coordinator import QueuedRunCoordi
 
 from workflow_assets import Columns, Experiment, Hypothesis, MemoryStore, source, step, to_dagster
 from workflow_assets.errors import DeclarationError
+from workflow_assets.orchestration.io_managers import DATUMS
 from workflow_assets.orchestration.storage import home
 from workflow_assets.orchestration.types import column_schema, dataframe_type
 from workflow_assets_tests.orchestration.studies import Bench
@@ -175,6 +176,29 @@ def test_run_time_files_lie_in_one_absolute_folder(tmp_path: Path, monkeypatch: 
     assert home() == tmp_path / ".workflow_assets"
     monkeypatch.setenv("WORKFLOW_ASSETS_HOME", "elsewhere")
     assert home() == tmp_path / "deep" / "down" / "elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("named", "opened"),
+    [
+        ("s3://data-of-runs/study", "S3Store('s3://data-of-runs/study')"),
+        ("elsewhere/store", "FileStore('{folder}/elsewhere/store')"),
+        ("", "FileStore('{folder}/.workflow_assets/store')"),
+    ],
+)
+def test_the_environment_names_the_store_unless_the_code_does(
+    named: str, opened: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One image serves wherever it is deployed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("WORKFLOW_ASSETS_HOME", raising=False)
+    monkeypatch.setenv("WORKFLOW_ASSETS_STORE", named)
+    assert _store(to_dagster()) == opened.format(folder=tmp_path)
+    assert _store(to_dagster(store="own")) == f"FileStore('{tmp_path}/own')"
+
+
+def _store(definitions: dg.Definitions) -> str:
+    return repr((definitions.resources or {})[DATUMS].store)
 
 
 def test_shipped_instance_file_keeps_everything_in_that_folder(
