@@ -113,8 +113,9 @@ class Dispatch:
                         group := list(islice(pending, _PLANNED))
                     ):
                         yield from self._planned(group, slots)
-                    if not self._ready and not self._flying:
-                        continue  # all of the last group was stored
+                    if not self._left:
+                        break  # the rest was stored
+                    assert self._ready or self._flying, "units wait for each other"
                     try:
                         pool = self.backend.open(self.setup) if pool is None else pool
                         self._submit(pool)

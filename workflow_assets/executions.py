@@ -73,6 +73,7 @@ class Execution:
         that is not stored is a failure that says so.
         """
         backend, capacity = self.check(plan.declaration)
+        cells = list(dict.fromkeys(cells))
         forced = tuple(force)
         run = Run(plan, store, force=forced, resources=self.resources, run_id=run_id, compute=compute)
         if backend is None or not compute:

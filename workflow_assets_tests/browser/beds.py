@@ -6,6 +6,7 @@ What steps are called for is noted in a file; runs wait for each other, so that 
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,8 @@ from workflow_assets import Experiment, Hypothesis, source, step, to_dagster
 DIARY = "diary"
 FROST = "frost"
 """While a file of this name lies beside the code location, a pepper under glass freezes."""
+DOWN = "down"
+"""While there is no file of this name, the fourth oak takes longer than anybody waits."""
 SEEDS = "seeds"
 """The file whose content is the source that mint is grown from; a word that is no number cannot be sown."""
 
@@ -65,6 +68,17 @@ def pick_pepper(replicate: int, treatment: str, heat: float = 0.0) -> float:
     return replicate + heat * (1 + replicate / 10)
 
 
+@step
+def fell(replicate: int) -> float:
+    """Fell an oak; the fourth takes long, while nobody says that it is down."""
+    note("oak", replicate)
+    print("felling", replicate)
+    if replicate == 3 and not Path(DOWN).exists():
+        subprocess.Popen(["sleep", "613"])
+        time.sleep(600)
+    return float(replicate)
+
+
 @source
 def seeds() -> float:
     """How much there is to sow."""
@@ -97,8 +111,9 @@ def beds() -> dg.Definitions:
     tomatoes = bed("tomatoes", [sow_tomato, pick_tomato], "fed", {"pick.feed": 9.0}, replicates=5)
     peppers = bed("peppers", [pick_pepper], "glass", {"pick.heat": 9.0}, replicates=3)
     basil, mint = bed("basil", [mow]), bed("mint", [grow])
+    oaks = bed("oaks", [fell], replicates=5)
     return to_dagster(
-        *(tomatoes, peppers, basil, mint),
+        *(tomatoes, peppers, basil, mint, oaks),
         partitions_per_run={"tomatoes": 3, "peppers": 3},
         automations=[
             basil.schedule("* * * * *", timezone="Europe/Berlin"),

@@ -46,21 +46,31 @@ class Server:
             raise ServerError(f"{answer['errors']}\n{self.told()}")
         return answer["data"]
 
-    def launch(self, location: str, job: str) -> str:
-        """Launch a job; give the run's id."""
+    def launch(self, location: str, job: str, config: dict[str, Any] | None = None) -> str:
+        """Launch a job, as the launchpad does; give the run's id."""
         launched = self.ask(
-            """mutation ($selector: JobOrPipelineSelector!) {
-                 launchRun(executionParams: {selector: $selector, mode: "default"}) {
+            """mutation ($selector: JobOrPipelineSelector!, $config: RunConfigData) {
+                 launchRun(executionParams: {selector: $selector, mode: "default", runConfigData: $config}) {
                    __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }""",
             selector={
                 "repositoryLocationName": location,
                 "repositoryName": "__repository__",
                 "jobName": job,
             },
+            config=config or {},
         )["launchRun"]
         if "run" not in launched:
             raise ServerError(f"job {job!r} was not launched: {launched}\n{self.told()}")
         return str(launched["run"]["runId"])
+
+    def terminate(self, run: str) -> None:
+        """Cancel a run, as the UI does."""
+        ended = self.ask(
+            "mutation ($id: String!) { terminateRun(runId: $id) { __typename } }",
+            id=run,
+        )["terminateRun"]
+        if ended["__typename"] != "TerminateRunSuccess":
+            raise ServerError(f"run {run} was not terminated: {ended}\n{self.told()}")
 
     def status(self, run: str) -> str:
         """Give a run's status."""

@@ -1,4 +1,4 @@
-"""What Dagster's daemon does by itself: it cuts backfills into runs, and starts runs by schedules and sensors.
+"""What Dagster's daemon does by itself: it cuts backfills into runs, starts runs, and ends them.
 
 A real daemon and a real web server, with the settings that the project ships; only does the daemon look at its work
 every two seconds, not every half minute. All is set going at once, and each test waits for its part of it.
@@ -11,6 +11,7 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -276,3 +277,42 @@ def test_the_list_of_runs_tells_which_were_started_by_a_schedule_and_which_by_a_
     for run, starter in ((basil, "basil_schedule"), (mint, "mint_watches_seeds")):
         row = page.locator("[data-index], tr").filter(has=page.get_by_text(run[:8], exact=True))
         expect(row).to_contain_text(starter)
+
+
+def test_a_run_that_is_cancelled_in_the_ui_ends_its_workers_and_keeps_what_is_done(server):
+    """Within seconds; no process is left, and the next run computes what is missing."""
+    config = {"ops": {"oaks__results": {"config": {"backend": "processes", "workers": 2}}}}
+    run = server.launch("beds", "oaks", config)
+    diary = server.folder / beds.DIARY
+
+    def felled(number: int) -> list[str]:
+        words = [line.split() for line in diary.read_text().splitlines()]
+        return [word[-1] for word in words if word[:2] == ["oak", str(number)]]
+
+    assert happens(lambda: bool(felled(3)), PATIENCE), server.told()
+    assert happens(lambda: bool(felled(2)), PATIENCE), server.told()
+    worker = int(felled(3)[0])
+    group = os.getpgid(worker)
+    assert group == worker
+    server.terminate(run)
+    assert happens(lambda: server.status(run) == "CANCELED", 30), server.status(run)
+    assert happens(lambda: not alive_in(group), 10), alive_in(group)
+
+    (server.folder / beds.DOWN).touch()
+    again = server.launch("beds", "oaks", config)
+    assert happens(lambda: server.status(again) in {"SUCCESS", "FAILURE"}, PATIENCE), server.told()
+    assert server.status(again) == "SUCCESS"
+    assert len(felled(3)) == 2
+    assert len(felled(0)) == 1
+    assert "0003|baseline" in server.materialised("oaks", "fell")
+
+
+def alive_in(group: int) -> list[str]:
+    """Give the commands of the living processes of a group."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(fields[2]) == group and fields[0] != "Z":
+                found.append(stat.with_name("cmdline").read_text().replace("\0", " "))
+    return found
