@@ -2,15 +2,15 @@
 
 import time
 from collections.abc import Iterator, Mapping
+from enum import Enum
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
-from workflow_assets.backends.choices import NAMES
 from workflow_assets.canonical import digest
 from workflow_assets.declarations import Declaration
-from workflow_assets.errors import UnknownNameError, listing
+from workflow_assets.errors import UnknownNameError
 from workflow_assets.executions import Execution
 from workflow_assets.experiments import Experiment
 from workflow_assets.orchestration.checks import blocking_reasons, check_specs, evaluate
@@ -49,12 +49,22 @@ SOURCES = "sources"
 """The entry of the results' metadata that names the content of each source that they are made of."""
 
 
+class BackendName(Enum):
+    """The backends that a run can name: all of `NAMES`, which the launchpad offers."""
+
+    serial = "serial"
+    threads = "threads"
+    processes = "processes"
+    asyncio = "asyncio"
+    dask = "dask"
+
+
 class RunConfig(dg.Config):
     """What can be set for one run, in the launchpad or on the command line."""
 
     force: list[str] = Field([], description="Steps and sources to compute again although they are stored.")
-    backend: str | None = Field(
-        None, description=f"Who executes cells: {listing(NAMES, 'or')}; by default as the definitions say."
+    backend: BackendName | None = Field(
+        None, description="Who executes cells; by default as the definitions say."
     )
     workers: int | None = Field(None, description="How many cells at a time.")
     capacity: dict[str, float] = Field(
@@ -64,10 +74,10 @@ class RunConfig(dg.Config):
 
     def execution(self, default: Execution, resources: Mapping[str, Any]) -> Execution:
         """Give how cells are executed: as the definitions say, but for what is set here."""
-        named = self.backend is not None
+        named = self.backend
         return Execution(
-            self.backend if named else default.backend,
-            self.workers or (None if named else default.workers),
+            default.backend if named is None else named.value,
+            self.workers or (default.workers if named is None else None),
             {**(default.capacity or {}), **self.capacity},
             self.max_failures or default.max_failures,
             resources,
