@@ -1,0 +1,274 @@
+"""The event log of one machine: Dagster's own SQLite files, written many events at a time.
+
+Dagster's log opens a connection, checks the schema and commits three times for each event. Here the index and the run
+at hand stay open, and what is handed over together is one transaction in each of the two files. The files, their
+schema and what stands in them are Dagster's: either log opens what the other wrote.
+
+A transaction that was committed outlives its process; after a power cut the last ones may be missing, and the files
+are whole (``synchronous=NORMAL`` on a write-ahead log).
+"""
+
+import logging
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from dagster._core.event_api import EventHandlerFn, EventLogCursor
+from dagster._core.events import (
+    ASSET_CHECK_EVENTS,
+    ASSET_EVENTS,
+    EVENT_TYPE_TO_PIPELINE_RUN_STATUS,
+)
+from dagster._core.events.log import EventLogEntry
+from dagster._core.storage.event_log.base import EventLogStorage
+from dagster._core.storage.event_log.schema import AssetKeyTable
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorage
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
+from dagster._serdes import ConfigurableClassData
+from sqlalchemy import Connection, Engine, create_engine, inspect
+from sqlalchemy.event import listen
+from sqlalchemy.pool import NullPool
+
+MIRRORED = ASSET_EVENTS | ASSET_CHECK_EVENTS | EVENT_TYPE_TO_PIPELINE_RUN_STATUS.keys()
+"""The kinds of events that stand in the index too, where all runs are asked at once."""
+
+LOOK_EVERY = 0.25
+"""Seconds between two looks at a run that somebody watches."""
+
+CHECKPOINT = 4000
+"""Pages of 4 kB that the write-ahead log holds before they are moved: often is slow, seldom takes space."""
+
+INSERT = """
+INSERT INTO event_logs (run_id, event, dagster_event_type, timestamp, step_key, asset_key, partition)
+VALUES (:run_id, :event, :dagster_event_type, :timestamp, :step_key, :asset_key, :partition)
+"""
+
+Rows = list[dict[str, Any]]
+
+
+class EmbeddedEventLog(SqliteEventLogStorage):
+    """Events in SQLite files, as Dagster lays them out: one for each run, and an index over all."""
+
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        # One thread at a time, as in Dagster's own; the same thread may come back within its transaction.
+        self._turn = threading.RLock()
+        self._transactions: dict[str, Connection] = {}
+        self._engines: dict[str, tuple[Engine, int]] = {}
+        self._tables: set[str] = set()
+        self._watches: dict[tuple[str, EventHandlerFn], Watch] = {}
+        super().__init__(base_dir, inst_data)
+
+    # -- connections -------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _connect(self, shard: str) -> Iterator[Connection]:
+        """Give a connection in a transaction; within it, the same one again."""
+        with self._turn:
+            if shard in self._transactions:
+                yield self._transactions[shard]
+                return
+            with self._engine(shard).begin() as connection:
+                self._transactions[shard] = connection
+                try:
+                    yield connection
+                finally:
+                    del self._transactions[shard]
+
+    def _engine(self, shard: str) -> Engine:
+        """Give the engine of a file. Those of the index and of one run are kept, as long as their file is the same."""
+        engine, known = self._engines.get(shard, (None, None))
+        inode = self._inode(shard)
+        if engine is not None and inode == known:
+            return engine
+        self._let_go(
+            [shard]
+            if shard == INDEX_SHARD_NAME
+            else [name for name in self._engines if name != INDEX_SHARD_NAME]
+        )
+        if inode is None or shard not in self._initialized_dbs:
+            self._prepare(shard)
+            inode = self._inode(shard)
+        engine = create_engine(
+            self.conn_string_for_shard(shard),
+            # What will write takes its turn at once: one who has read before could not wait for it.
+            connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS, "isolation_level": "IMMEDIATE"},
+            pool_size=1,
+        )
+        listen(engine, "connect", _set_up)
+        self._engines[shard] = engine, inode or 0
+        return engine
+
+    def _inode(self, shard: str) -> int | None:
+        try:
+            return Path(self.path_for_shard(shard)).stat().st_ino
+        except FileNotFoundError:
+            return None
+
+    def _prepare(self, shard: str) -> None:
+        """Make the tables, unless the file has them; Dagster's own check takes 30 ms."""
+        engine = create_engine(
+            self.conn_string_for_shard(shard),
+            poolclass=NullPool,
+            connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS},
+        )
+        with engine.connect() as connection:
+            ready = inspect(connection).has_table("alembic_version") and (
+                connection.exec_driver_sql("SELECT version_num FROM alembic_version").first() is not None
+            )
+        if not ready:
+            self._initdb(engine)
+        self._initialized_dbs.add(shard)
+
+    def _let_go(self, shards: Sequence[str]) -> None:
+        for shard in shards:
+            if shard in self._engines:
+                self._engines.pop(shard)[0].dispose()
+
+    def has_table(self, table_name: str) -> bool:
+        """Tell whether a table exists; once there, it stays."""
+        if table_name not in self._tables:
+            with self.index_connection() as connection:
+                if not inspect(connection).has_table(table_name):
+                    return False
+            self._tables.add(table_name)
+        return True
+
+    def has_asset_key_col(self, column_name: str) -> bool:
+        """Tell whether a column of the assets exists; once there, it stays."""
+        name = f"{AssetKeyTable.name}.{column_name}"
+        if name not in self._tables:
+            if not super().has_asset_key_col(column_name):
+                return False
+            self._tables.add(name)
+        return True
+
+    # -- writing -----------------------------------------------------------------------------------------------------
+
+    def store_event(self, event: EventLogEntry) -> None:
+        """Store an event."""
+        self.store_event_batch([event])
+
+    def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
+        """Store events, all or none of them: one transaction in the index, and one in the file of the run."""
+        rows = [self._row(event) for event in events]
+        runs: dict[str, Rows] = {}
+        for row in rows:
+            runs.setdefault(row["run_id"], []).append(row)
+        mirrored = [place for place, event in enumerate(events) if event.dagster_event_type in MIRRORED]
+        with self._turn, ExitStack() as index:
+            for run in runs:
+                self._engine(run)  # a new file takes longer than others should wait for the index
+            if mirrored:
+                connection = index.enter_context(self.index_connection())
+                identifiers = _insert(connection, [rows[place] for place in mirrored])
+                self._store_in_index(
+                    connection, dict(zip(identifiers, map(events.__getitem__, mirrored), strict=True))
+                )
+            # A run's file is written while the index waits: where it fails, nothing is stored anywhere.
+            for run, its_rows in runs.items():
+                with self.run_connection(run) as connection:
+                    _insert(connection, its_rows)
+
+    def _row(self, event: EventLogEntry) -> dict[str, Any]:
+        row = self._event_to_row(event)
+        row["timestamp"] = row["timestamp"].isoformat(" ", "microseconds")  # as SQLAlchemy writes it
+        return row
+
+    def _store_in_index(self, connection: Connection, events: Mapping[int, EventLogEntry]) -> None:
+        """Store what is asked for across runs: data versions, the newest event of each asset, verdicts of checks."""
+        self._store_asset_event_tags(connection, list(events.values()), list(events))
+        newest: dict[tuple[str, Any], int] = {}
+        for identifier, event in events.items():
+            kind = event.dagster_event_type
+            if kind in ASSET_CHECK_EVENTS:
+                self.store_asset_check_event(event, identifier)
+            elif kind in ASSET_EVENTS and event.dagster_event and event.dagster_event.asset_key:
+                asset = event.dagster_event.asset_key.to_string()
+                newest.pop((asset, kind), None)  # so that the last one decides, whatever its kind
+                newest[asset, kind] = identifier
+        dated = bool(newest) and self.has_asset_key_index_cols()
+        values: dict[str, dict[str, Any]] = {}
+        for (asset, _), identifier in newest.items():
+            found = self._get_asset_entry_values(events[identifier], identifier, dated)
+            if found:
+                values.setdefault(asset, {}).update(found)
+        for asset, found in values.items():
+            update = AssetKeyTable.update().where(AssetKeyTable.c.asset_key == asset).values(**found)
+            if not connection.execute(update).rowcount:
+                connection.execute(AssetKeyTable.insert().values(asset_key=asset, **found))
+
+    # -- deleting ----------------------------------------------------------------------------------------------------
+
+    def wipe(self) -> None:
+        """Delete all events."""
+        with self._turn:
+            self._let_go(list(self._engines))
+            super().wipe()
+
+    # -- watching ----------------------------------------------------------------------------------------------------
+
+    def watch(self, run_id: str, cursor: str | None, callback: EventHandlerFn) -> None:
+        """Call back for each event of a run from now on."""
+        watch = Watch(self, run_id, cursor, callback)
+        self._watches[run_id, callback] = watch
+        watch.start()
+
+    def end_watch(self, run_id: str, handler: EventHandlerFn) -> None:
+        """Call back no more."""
+        watch = self._watches.pop((run_id, handler), None)
+        if watch is not None:
+            watch.ended.set()
+
+    def dispose(self) -> None:
+        """Close all files."""
+        for run, handler in list(self._watches):
+            self.end_watch(run, handler)
+        with self._turn:
+            self._let_go(list(self._engines))
+        super().dispose()
+
+
+class Watch(threading.Thread):
+    """Looks at a run's events again and again.
+
+    Dagster's own waits for the file to change: it changes when it is closed, which a run's file is at the run's end.
+    """
+
+    def __init__(
+        self, log: EventLogStorage, run_id: str, cursor: str | None, callback: EventHandlerFn
+    ) -> None:
+        super().__init__(name=f"watch-{run_id}", daemon=True)
+        self.ended = threading.Event()
+        self._log, self._run, self._cursor, self._callback = log, run_id, cursor, callback
+
+    def run(self) -> None:
+        """Look until it is enough."""
+        while not self.ended.wait(LOOK_EVERY):
+            try:
+                found = self._log.get_records_for_run(self._run, self._cursor)
+                for record in found.records:
+                    self._callback(
+                        record.event_log_entry, EventLogCursor.from_storage_id(record.storage_id).to_string()
+                    )
+                self._cursor = found.cursor
+            except Exception:
+                logging.getLogger(__name__).exception(
+                    "The events of run %s cannot be told; trying again", self._run
+                )
+
+
+def _set_up(connection: Any, _: Any) -> None:
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT}")
+
+
+def _insert(connection: Connection, rows: Rows) -> list[int]:
+    """Insert events; give the ids that the database gave them."""
+    # By the driver itself: SQLAlchemy gives ids in the order of the rows only if it builds a statement for each.
+    cursor = connection.connection.cursor()
+    try:
+        return [cursor.execute(INSERT, row).lastrowid for row in rows]
+    finally:
+        cursor.close()
