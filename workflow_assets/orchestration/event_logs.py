@@ -20,6 +20,7 @@ from dagster._core.events import (
     ASSET_CHECK_EVENTS,
     ASSET_EVENTS,
     EVENT_TYPE_TO_PIPELINE_RUN_STATUS,
+    DagsterEventType,
 )
 from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.event_log.base import EventLogStorage
@@ -33,6 +34,13 @@ from sqlalchemy.pool import NullPool
 
 MIRRORED = ASSET_EVENTS | ASSET_CHECK_EVENTS | EVENT_TYPE_TO_PIPELINE_RUN_STATUS.keys()
 """The kinds of events that stand in the index too, where all runs are asked at once."""
+
+TOLD_OF_ASSETS = {
+    DagsterEventType.ASSET_MATERIALIZATION,
+    DagsterEventType.ASSET_OBSERVATION,
+    DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
+}
+"""The kinds of events that change what is told of an asset as a whole."""
 
 LOOK_EVERY = 0.25
 """Seconds between two looks at a run that somebody watches."""
@@ -180,24 +188,24 @@ class EmbeddedEventLog(SqliteEventLogStorage):
         """Store what is asked for across runs: data versions, the newest event of each asset, verdicts of checks."""
         self._store_asset_event_tags(connection, list(events.values()), list(events))
         newest: dict[tuple[str, Any], int] = {}
+        values: dict[str, dict[str, Any]] = {}
         for identifier, event in events.items():
             kind = event.dagster_event_type
             if kind in ASSET_CHECK_EVENTS:
                 self.store_asset_check_event(event, identifier)
-            elif kind in ASSET_EVENTS and event.dagster_event and event.dagster_event.asset_key:
+            elif kind in TOLD_OF_ASSETS and event.dagster_event and event.dagster_event.asset_key:
                 asset = event.dagster_event.asset_key.to_string()
-                newest.pop((asset, kind), None)  # so that the last one decides, whatever its kind
+                values.setdefault(asset, {})  # rows in the order of the first event, values of the last one
+                newest.pop((asset, kind), None)
                 newest[asset, kind] = identifier
         dated = bool(newest) and self.has_asset_key_index_cols()
-        values: dict[str, dict[str, Any]] = {}
         for (asset, _), identifier in newest.items():
-            found = self._get_asset_entry_values(events[identifier], identifier, dated)
-            if found:
-                values.setdefault(asset, {}).update(found)
+            values[asset] |= self._get_asset_entry_values(events[identifier], identifier, dated)
         for asset, found in values.items():
-            update = AssetKeyTable.update().where(AssetKeyTable.c.asset_key == asset).values(**found)
-            if not connection.execute(update).rowcount:
-                connection.execute(AssetKeyTable.insert().values(asset_key=asset, **found))
+            if found:
+                update = AssetKeyTable.update().where(AssetKeyTable.c.asset_key == asset).values(**found)
+                if not connection.execute(update).rowcount:
+                    connection.execute(AssetKeyTable.insert().values(asset_key=asset, **found))
 
     # -- deleting ----------------------------------------------------------------------------------------------------
 
@@ -223,8 +231,10 @@ class EmbeddedEventLog(SqliteEventLogStorage):
 
     def dispose(self) -> None:
         """Close all files."""
-        for run, handler in list(self._watches):
+        for (run, handler), watch in list(self._watches.items()):
             self.end_watch(run, handler)
+            if watch is not threading.current_thread():
+                watch.join()
         with self._turn:
             self._let_go(list(self._engines))
         super().dispose()
@@ -247,16 +257,18 @@ class Watch(threading.Thread):
         """Look until it is enough."""
         while not self.ended.wait(LOOK_EVERY):
             try:
-                found = self._log.get_records_for_run(self._run, self._cursor)
-                for record in found.records:
-                    self._callback(
-                        record.event_log_entry, EventLogCursor.from_storage_id(record.storage_id).to_string()
-                    )
-                self._cursor = found.cursor
+                self._look()
             except Exception:
                 logging.getLogger(__name__).exception(
                     "The events of run %s cannot be told; trying again", self._run
                 )
+
+    def _look(self) -> None:
+        for record in self._log.get_records_for_run(self._run, self._cursor).records:
+            if self.ended.is_set():
+                return
+            self._cursor = EventLogCursor.from_storage_id(record.storage_id).to_string()
+            self._callback(record.event_log_entry, self._cursor)
 
 
 def _set_up(connection: Any, _: Any) -> None:
