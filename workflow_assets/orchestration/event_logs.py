@@ -126,6 +126,7 @@ class EmbeddedEventLog(SqliteEventLogStorage):
                 connection.exec_driver_sql("SELECT version_num FROM alembic_version").first() is not None
             )
         if not ready:
+            listen(engine, "connect", _write_ahead)  # or else each table waits for the disk
             self._initdb(engine)
         self._initialized_dbs.add(shard)
 
@@ -269,6 +270,11 @@ class Watch(threading.Thread):
                 return
             self._cursor = EventLogCursor.from_storage_id(record.storage_id).to_string()
             self._callback(record.event_log_entry, self._cursor)
+
+
+def _write_ahead(connection: Any, _: Any) -> None:
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
 
 
 def _set_up(connection: Any, _: Any) -> None:

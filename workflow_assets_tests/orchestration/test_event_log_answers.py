@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -26,6 +28,14 @@ def runs() -> Iterator[dg.DagsterInstance]:
         for run in RUNS:
             instance.run_storage.add_run(dg.DagsterRun("job", run_id=run))
         yield instance
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder in memory where Linux has one: Dagster's own log waits for the disk at each event."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
+        yield Path(folder)
 
 
 @contextmanager
@@ -86,11 +96,11 @@ def compare(ours: SqliteEventLogStorage, theirs: SqliteEventLogStorage) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_any_sequence_of_events_gets_the_answers_of_dagsters_own_log(tmp_path, runs, seed):
+def test_any_sequence_of_events_gets_the_answers_of_dagsters_own_log(folder, runs, seed):
     """One by one and many at a time, of several runs and kinds together, with deletions in between."""
     with (
-        opened(EmbeddedEventLog, tmp_path / "ours", runs) as ours,
-        opened(SqliteEventLogStorage, tmp_path / "theirs", runs) as theirs,
+        opened(EmbeddedEventLog, folder / "ours", runs) as ours,
+        opened(SqliteEventLogStorage, folder / "theirs", runs) as theirs,
     ):
         happenings = Happenings(random.Random(seed), RUNS)
         for number in range(4):
@@ -100,19 +110,19 @@ def test_any_sequence_of_events_gets_the_answers_of_dagsters_own_log(tmp_path, r
                 log.store_event(single)
                 meddle(random.Random(seed * 100 + number), log)
         compare(ours, theirs)
-    assert rows(tmp_path / "ours") == rows(tmp_path / "theirs")
+    assert rows(folder / "ours") == rows(folder / "theirs")
 
 
-def test_either_log_goes_on_with_what_the_other_wrote(tmp_path, runs):
+def test_either_log_goes_on_with_what_the_other_wrote(folder, runs):
     """A folder changes hands again and again: its answers and its bytes are those of a log that stayed."""
     happenings = Happenings(random.Random(7), RUNS)
-    with opened(SqliteEventLogStorage, tmp_path / "staying", runs) as staying:
+    with opened(SqliteEventLogStorage, folder / "staying", runs) as staying:
         for kind in (SqliteEventLogStorage, EmbeddedEventLog) * 2:
             batch = happenings.batch(15)
             staying.store_event_batch(batch)
-            with opened(kind, tmp_path / "changing", runs) as changing:
+            with opened(kind, folder / "changing", runs) as changing:
                 changing.store_event_batch(batch)
         for kind in (SqliteEventLogStorage, EmbeddedEventLog):
-            with opened(kind, tmp_path / "changing", runs) as changing:
+            with opened(kind, folder / "changing", runs) as changing:
                 compare(changing, staying)
-    assert rows(tmp_path / "changing") == rows(tmp_path / "staying")
+    assert rows(folder / "changing") == rows(folder / "staying")
