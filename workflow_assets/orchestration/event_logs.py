@@ -11,7 +11,8 @@ are whole (``synchronous=NORMAL`` on a write-ahead log).
 import logging
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, create_engine, inspect
 from sqlalchemy.event import listen
 from sqlalchemy.pool import NullPool
+
+from workflow_assets.orchestration.transcripts import Transcripts, plain_materialization
 
 MIRRORED = ASSET_EVENTS | ASSET_CHECK_EVENTS | EVENT_TYPE_TO_PIPELINE_RUN_STATUS.keys()
 """The kinds of events that stand in the index too, where all runs are asked at once."""
@@ -53,7 +56,11 @@ INSERT INTO event_logs (run_id, event, dagster_event_type, timestamp, step_key, 
 VALUES (:run_id, :event, :dagster_event_type, :timestamp, :step_key, :asset_key, :partition)
 """
 
-Rows = list[dict[str, Any]]
+INSERT_TAG = (
+    "INSERT INTO asset_event_tags (event_id, asset_key, key, value, event_timestamp) VALUES (?, ?, ?, ?, ?)"
+)
+
+Row = dict[str, Any]
 
 
 class EmbeddedEventLog(SqliteEventLogStorage):
@@ -65,6 +72,7 @@ class EmbeddedEventLog(SqliteEventLogStorage):
         self._transactions: dict[str, Connection] = {}
         self._engines: dict[str, tuple[Engine, int]] = {}
         self._tables: set[str] = set()
+        self._transcripts = Transcripts()
         self._watches: dict[tuple[str, EventHandlerFn], Watch] = {}
         super().__init__(base_dir, inst_data)
 
@@ -162,46 +170,65 @@ class EmbeddedEventLog(SqliteEventLogStorage):
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
         """Store events, all or none of them: one transaction in the index, and one in the file of the run."""
         rows = [self._row(event) for event in events]
-        runs: dict[str, Rows] = {}
+        runs: dict[str, list[Row]] = {}
         for row in rows:
             runs.setdefault(row["run_id"], []).append(row)
-        mirrored = [place for place, event in enumerate(events) if event.dagster_event_type in MIRRORED]
+        pairs = zip(events, rows, strict=True)
+        mirrored = [(event, row) for event, row in pairs if event.dagster_event_type in MIRRORED]
         with self._turn, ExitStack() as index:
             for run in runs:
                 self._engine(run)  # a new file takes longer than others should wait for the index
             if mirrored:
                 connection = index.enter_context(self.index_connection())
-                identifiers = _insert(connection, [rows[place] for place in mirrored])
-                self._store_in_index(
-                    connection, dict(zip(identifiers, map(events.__getitem__, mirrored), strict=True))
-                )
+                identifiers = _insert(connection, [row for _, row in mirrored])
+                self._store_in_index(connection, dict(zip(identifiers, mirrored, strict=True)))
             # A run's file is written while the index waits: where it fails, nothing is stored anywhere.
             for run, its_rows in runs.items():
                 with self.run_connection(run) as connection:
-                    _insert(connection, its_rows)
+                    _execute_many(connection, INSERT, its_rows)
 
-    def _row(self, event: EventLogEntry) -> dict[str, Any]:
-        row = self._event_to_row(event)
-        row["timestamp"] = row["timestamp"].isoformat(" ", "microseconds")  # as SQLAlchemy writes it
-        return row
+    def _row(self, entry: EventLogEntry) -> Row:
+        """Give what stands in the columns, as Dagster's `_event_to_row` does."""
+        made = plain_materialization(entry)
+        if made is None:
+            row = self._event_to_row(entry)
+            row["timestamp"] = _time(row["timestamp"])
+            return row
+        assert entry.dagster_event is not None
+        return {
+            "run_id": entry.run_id,
+            "event": self._transcripts.write(entry),
+            "dagster_event_type": entry.dagster_event.event_type_value,
+            "timestamp": _time(datetime.fromtimestamp(entry.timestamp, UTC).replace(tzinfo=None)),
+            "step_key": entry.dagster_event.step_key,
+            "asset_key": made.asset_key.to_string(),
+            "partition": made.partition or None,
+        }
 
-    def _store_in_index(self, connection: Connection, events: Mapping[int, EventLogEntry]) -> None:
+    def _store_in_index(
+        self, connection: Connection, events: Mapping[int, tuple[EventLogEntry, Row]]
+    ) -> None:
         """Store what is asked for across runs: data versions, the newest event of each asset, verdicts of checks."""
-        self._store_asset_event_tags(connection, list(events.values()), list(events))
+        tags = [
+            (identifier, row["asset_key"], key, value, row["timestamp"])
+            for identifier, (event, row) in events.items()
+            for key, value in self._tags_for_asset_event(event).items()
+        ]
+        if tags and self.has_table("asset_event_tags"):
+            _execute_many(connection, INSERT_TAG, tags)
         newest: dict[tuple[str, Any], int] = {}
         values: dict[str, dict[str, Any]] = {}
-        for identifier, event in events.items():
-            kind = event.dagster_event_type
+        for identifier, (event, row) in events.items():
+            kind, asset = event.dagster_event_type, row["asset_key"]
             if kind in ASSET_CHECK_EVENTS:
                 self.store_asset_check_event(event, identifier)
-            elif kind in TOLD_OF_ASSETS and event.dagster_event and event.dagster_event.asset_key:
-                asset = event.dagster_event.asset_key.to_string()
+            elif kind in TOLD_OF_ASSETS and asset is not None:
                 values.setdefault(asset, {})  # rows in the order of the first event, values of the last one
                 newest.pop((asset, kind), None)
                 newest[asset, kind] = identifier
         dated = bool(newest) and self.has_asset_key_index_cols()
         for (asset, _), identifier in newest.items():
-            values[asset] |= self._get_asset_entry_values(events[identifier], identifier, dated)
+            values[asset] |= self._get_asset_entry_values(events[identifier][0], identifier, dated)
         for asset, found in values.items():
             if found:
                 update = AssetKeyTable.update().where(AssetKeyTable.c.asset_key == asset).values(**found)
@@ -282,11 +309,20 @@ def _set_up(connection: Any, _: Any) -> None:
     connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT}")
 
 
-def _insert(connection: Connection, rows: Rows) -> list[int]:
+def _time(moment: datetime) -> str:
+    """Write a time as SQLAlchemy does."""
+    return moment.isoformat(" ", "microseconds")
+
+
+# By the driver itself: SQLAlchemy gives ids in the order of the rows only if it builds a statement for each.
+
+
+def _insert(connection: Connection, rows: Sequence[Row]) -> list[int]:
     """Insert events; give the ids that the database gave them."""
-    # By the driver itself: SQLAlchemy gives ids in the order of the rows only if it builds a statement for each.
-    cursor = connection.connection.cursor()
-    try:
+    with closing(connection.connection.cursor()) as cursor:
         return [cursor.execute(INSERT, row).lastrowid for row in rows]
-    finally:
-        cursor.close()
+
+
+def _execute_many(connection: Connection, statement: str, rows: Sequence[Any]) -> None:
+    with closing(connection.connection.cursor()) as cursor:
+        cursor.executemany(statement, rows)

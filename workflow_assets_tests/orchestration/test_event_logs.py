@@ -132,14 +132,12 @@ def test_a_batch_that_cannot_be_stored_is_stored_nowhere(log, monkeypatch):
     """Dagster then stores its events one by one: none may be there twice."""
     log.store_event(materialised("run", 0))
     batch = [materialised("run", number) for number in (1, 2)]
-    stored = log._store_asset_event_tags
 
     def fail(*arguments: object) -> None:
-        stored(*arguments)
         raise sqlite3.OperationalError("disk I/O error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(log, "_store_asset_event_tags", fail)
+        patch.setattr(log, "_get_asset_entry_values", fail)
         with pytest.raises(sqlite3.OperationalError):
             log.store_event_batch(batch)
     log.store_event_batch(batch)
