@@ -33,7 +33,7 @@ from sqlalchemy import Connection, Engine, create_engine, inspect
 from sqlalchemy.event import listen
 from sqlalchemy.pool import NullPool
 
-from workflow_assets.orchestration.transcripts import Transcripts, plain_materialization
+from workflow_assets.orchestration.transcripts import Transcripts, plain_content
 
 MIRRORED = ASSET_EVENTS | ASSET_CHECK_EVENTS | EVENT_TYPE_TO_PIPELINE_RUN_STATUS.keys()
 """The kinds of events that stand in the index too, where all runs are asked at once."""
@@ -189,8 +189,8 @@ class EmbeddedEventLog(SqliteEventLogStorage):
 
     def _row(self, entry: EventLogEntry) -> Row:
         """Give what stands in the columns, as Dagster's `_event_to_row` does."""
-        made = plain_materialization(entry)
-        if made is None:
+        content = plain_content(entry)
+        if content is None:
             row = self._event_to_row(entry)
             row["timestamp"] = _time(row["timestamp"])
             return row
@@ -201,8 +201,8 @@ class EmbeddedEventLog(SqliteEventLogStorage):
             "dagster_event_type": entry.dagster_event.event_type_value,
             "timestamp": _time(datetime.fromtimestamp(entry.timestamp, UTC).replace(tzinfo=None)),
             "step_key": entry.dagster_event.step_key,
-            "asset_key": made.asset_key.to_string(),
-            "partition": made.partition or None,
+            "asset_key": content.asset_key.to_string(),
+            "partition": content.partition or None,
         }
 
     def _store_in_index(
