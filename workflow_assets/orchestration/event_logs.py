@@ -35,14 +35,16 @@ from sqlalchemy.pool import NullPool
 
 from workflow_assets.orchestration.transcripts import Transcripts, plain_content
 
-MIRRORED = ASSET_EVENTS | ASSET_CHECK_EVENTS | EVENT_TYPE_TO_PIPELINE_RUN_STATUS.keys()
+OF_CHECKS = frozenset(kind.value for kind in ASSET_CHECK_EVENTS)
+MIRRORED = OF_CHECKS | {kind.value for kind in (*ASSET_EVENTS, *EVENT_TYPE_TO_PIPELINE_RUN_STATUS)}
 """The kinds of events that stand in the index too, where all runs are asked at once."""
 
-TOLD_OF_ASSETS = {
-    DagsterEventType.ASSET_MATERIALIZATION,
-    DagsterEventType.ASSET_OBSERVATION,
-    DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
-}
+TAGGED = frozenset(
+    kind.value for kind in (DagsterEventType.ASSET_MATERIALIZATION, DagsterEventType.ASSET_OBSERVATION)
+)
+"""The kinds of events whose tags are asked for, such as the data version."""
+
+TOLD_OF_ASSETS = TAGGED | {DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value}
 """The kinds of events that change what is told of an asset as a whole."""
 
 LOOK_EVERY = 0.25
@@ -174,7 +176,7 @@ class EmbeddedEventLog(SqliteEventLogStorage):
         for row in rows:
             runs.setdefault(row["run_id"], []).append(row)
         pairs = zip(events, rows, strict=True)
-        mirrored = [(event, row) for event, row in pairs if event.dagster_event_type in MIRRORED]
+        mirrored = [(event, row) for event, row in pairs if row["dagster_event_type"] in MIRRORED]
         with self._turn, ExitStack() as index:
             for run in runs:
                 self._engine(run)  # a new file takes longer than others should wait for the index
@@ -212,15 +214,16 @@ class EmbeddedEventLog(SqliteEventLogStorage):
         tags = [
             (identifier, row["asset_key"], key, value, row["timestamp"])
             for identifier, (event, row) in events.items()
+            if row["dagster_event_type"] in TAGGED
             for key, value in self._tags_for_asset_event(event).items()
         ]
         if tags and self.has_table("asset_event_tags"):
             _execute_many(connection, INSERT_TAG, tags)
-        newest: dict[tuple[str, Any], int] = {}
+        newest: dict[tuple[str, str], int] = {}
         values: dict[str, dict[str, Any]] = {}
         for identifier, (event, row) in events.items():
-            kind, asset = event.dagster_event_type, row["asset_key"]
-            if kind in ASSET_CHECK_EVENTS:
+            kind, asset = row["dagster_event_type"], row["asset_key"]
+            if kind in OF_CHECKS:
                 self.store_asset_check_event(event, identifier)
             elif kind in TOLD_OF_ASSETS and asset is not None:
                 values.setdefault(asset, {})  # rows in the order of the first event, values of the last one
