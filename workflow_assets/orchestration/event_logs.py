@@ -47,8 +47,8 @@ TAGGED = frozenset(
 TOLD_OF_ASSETS = TAGGED | {DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value}
 """The kinds of events that change what is told of an asset as a whole."""
 
-LOOK_EVERY = 0.25
-"""Seconds between two looks at a run that somebody watches."""
+SOON, LATER = 0.25, 1.0
+"""Seconds until the next look at a run that somebody watches, while events come and while none do."""
 
 CHECKPOINT = 4000
 """Pages of 4 kB that the write-ahead log holds before they are moved: often is slow, seldom takes space."""
@@ -100,11 +100,8 @@ class EmbeddedEventLog(SqliteEventLogStorage):
         inode = self._inode(shard)
         if engine is not None and inode == known:
             return engine
-        self._let_go(
-            [shard]
-            if shard == INDEX_SHARD_NAME
-            else [name for name in self._engines if name != INDEX_SHARD_NAME]
-        )
+        runs = [name for name in self._engines if name != INDEX_SHARD_NAME]
+        self._let_go([shard] if shard == INDEX_SHARD_NAME else runs)
         if inode is None or shard not in self._initialized_dbs:
             self._prepare(shard)
             inode = self._inode(shard)
@@ -286,20 +283,24 @@ class Watch(threading.Thread):
 
     def run(self) -> None:
         """Look until it is enough."""
-        while not self.ended.wait(LOOK_EVERY):
+        pause = SOON
+        while not self.ended.wait(pause):
             try:
-                self._look()
+                pause = SOON if self._look() else LATER
             except Exception:
                 logging.getLogger(__name__).exception(
                     "The events of run %s cannot be told; trying again", self._run
                 )
 
-    def _look(self) -> None:
-        for record in self._log.get_records_for_run(self._run, self._cursor).records:
+    def _look(self) -> bool:
+        """Tell what is new; False if nothing is."""
+        records = self._log.get_records_for_run(self._run, self._cursor).records
+        for record in records:
             if self.ended.is_set():
-                return
+                break
             self._cursor = EventLogCursor.from_storage_id(record.storage_id).to_string()
             self._callback(record.event_log_entry, self._cursor)
+        return bool(records)
 
 
 def _write_ahead(connection: Any, _: Any) -> None:

@@ -178,3 +178,16 @@ def test_events_of_a_run_that_no_query_across_runs_asks_for_do_not_touch_the_ind
     )
     assert len(log.get_logs_for_run("run")) == 2
     assert log.get_maximum_record_id() is None
+
+
+def test_its_files_are_migrated_as_dagsters_own_are(log, capsys):
+    """`dagster instance migrate` goes through all runs."""
+    log.store_event(materialised("run", 0))
+    assert log.alembic_version()[0] == log.alembic_version()[1]
+    log.upgrade()
+    log.reindex_events(force=True)
+    log.reindex_assets(force=True)
+    log.store_event(materialised("run", 1))
+    assert len(log.get_logs_for_run("run")) == 2
+    assert log.has_asset_key(ASSETS[0])
+    assert "Updating event log storage for 1 runs" in capsys.readouterr().out
