@@ -181,12 +181,12 @@ def row(name: str, took: list[float]) -> list[str]:
     ]
 
 
-def soak(seconds: float) -> int:
+def soak(root: Path, seconds: float) -> int:
     """Soak for some seconds; print what was measured, and give how many things went wrong."""
     from workflow_assets_tests.browser.servers import serve
 
     loads = [os.getloadavg()[0]]
-    folder = Path(tempfile.mkdtemp()) / "fields"
+    folder = root / "fields"
     folder.mkdir()
     shutil.copy(ROOT / "dagster.yaml", folder)
     (folder / "fields.py").write_text(FIELDS)
@@ -228,7 +228,6 @@ def soak(seconds: float) -> int:
     )
     print(f"- {load_note(loads)}")
     print(*errors[:20], sep="\n")
-    shutil.rmtree(folder.parent)
     return len(errors) + locked + fell_back + (not runs)
 
 
@@ -240,7 +239,9 @@ def main() -> None:
     if options.write:
         print(json.dumps(write(options.write, options.seconds)))
         return
-    sys.exit(bool(soak(options.seconds)))
+    with tempfile.TemporaryDirectory() as root:
+        faulty = soak(Path(root), options.seconds)
+    sys.exit(bool(faulty))
 
 
 if __name__ == "__main__":
