@@ -9,6 +9,7 @@ are whole (``synchronous=NORMAL`` on a write-ahead log).
 """
 
 import logging
+import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -64,19 +65,26 @@ INSERT_TAG = (
 
 Row = dict[str, Any]
 
+INHERITED: list[Any] = []
+"""Connections of a process that this one was forked from: SQLite allows neither to use nor to close them."""
+
 
 class EmbeddedEventLog(SqliteEventLogStorage):
     """Events in SQLite files, as Dagster lays them out: one for each run, and an index over all."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
-        # One thread at a time, as in Dagster's own; the same thread may come back within its transaction.
-        self._turn = threading.RLock()
-        self._transactions: dict[str, Connection] = {}
-        self._engines: dict[str, tuple[Engine, int]] = {}
+        self._open_anew()
         self._tables: set[str] = set()
         self._transcripts = Transcripts()
         self._watches: dict[tuple[str, EventHandlerFn], Watch] = {}
         super().__init__(base_dir, inst_data)
+
+    def _open_anew(self) -> None:
+        self._process = os.getpid()
+        # One thread at a time, as in Dagster's own; the same thread may come back within its transaction.
+        self._lock = threading.RLock()
+        self._transactions: dict[str, Connection] = {}
+        self._engines: dict[str, tuple[Engine, int]] = {}
 
     # -- connections -------------------------------------------------------------------------------------------------
 
@@ -93,6 +101,14 @@ class EmbeddedEventLog(SqliteEventLogStorage):
                     yield connection
                 finally:
                     del self._transactions[shard]
+
+    @property
+    def _turn(self) -> threading.RLock:
+        """The lock of this process. One that was forked, as a step may, leaves the open files to its parent."""
+        if self._process != os.getpid():
+            INHERITED.append(self._engines)
+            self._open_anew()
+        return self._lock
 
     def _engine(self, shard: str) -> Engine:
         """Give the engine of a file. Those of the index and of one run are kept, as long as their file is the same."""

@@ -136,3 +136,37 @@ def test_a_writer_killed_at_any_instant_leaves_whole_files_and_whole_batches(tmp
         # Killed between the two files, the run has a batch that the index has not, as with Dagster's own log.
         assert kept[run] - counted[run] in (0, BATCH)
     log.dispose()
+
+
+FORKING = """
+import os, sys
+from workflow_assets.orchestration.event_logs import EmbeddedEventLog
+from workflow_assets_tests.orchestration.happenings import materialised
+
+log = EmbeddedEventLog(sys.argv[1])
+log.store_event(materialised("run", 0, partition="before|here"))
+opened = len(os.listdir("/proc/self/fd"))
+child = os.fork()
+for number in range(60):
+    log.store_event(materialised("run", number, partition=f"{number}|{bool(child)}"))
+if not child:
+    sys.exit("it wrote to its parent's files" if len(os.listdir("/proc/self/fd")) <= opened else 0)
+ended = os.waitpid(child, 0)[1]
+log.store_event(materialised("run", 0, partition="after|here"))
+log.dispose()
+sys.exit(bool(ended))
+"""
+
+
+def test_a_process_that_was_forked_opens_files_of_its_own(tmp_path):
+    """As a step may, whose workers log: SQLite's open files cannot be shared with them."""
+    forking = [sys.executable, "-c", FORKING, str(tmp_path)]
+    subprocess.run(forking, cwd=Path(__file__).parents[2], check=True)
+    log = SqliteEventLogStorage(str(tmp_path))
+    indexed, told = versions(log)
+    assert indexed == told
+    assert told.keys() == {"before|here", "after|here"} | {
+        f"{number}|{who}" for number in range(60) for who in (True, False)
+    }
+    assert len(in_runs(log, "run")) == 122
+    log.dispose()
