@@ -9,13 +9,14 @@ CHROMIUM    ?= /usr/bin/chromium
 PROXY_NGINX ?= /usr/sbin/nginx
 JOBS        ?= 2
 TESTS       ?=
+SECONDS     ?= 300
 
 VENV := .venv
 BIN  := $(VENV)/bin
 HOME_FOLDER := .workflow_assets
 
 RUN   = $(BIN)/dagster job execute -m workflow_assets.definitions -j regularisation
-BENCH = $(filter-out benchmarks/rounds.py,$(wildcard benchmarks/*.py))
+BENCH = $(filter-out $(addprefix benchmarks/,rounds.py soak.py),$(wildcard benchmarks/*.py))
 
 export CHROMIUM PROXY_NGINX
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -23,7 +24,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help run test lint types format bench clean chromium nginx
+.PHONY: help run test lint types format bench soak clean chromium nginx
 
 help:  ## these lines
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -48,6 +49,9 @@ format: $(VENV)/.ready-to-test  ## put the code in shape
 
 bench: $(VENV)/.ready-to-test  ## the benchmarks, one after the other
 	@set -e; for script in $(BENCH); do echo "== $$script"; $(BIN)/python $$script; done
+
+soak: $(VENV)/.ready-to-test  ## webserver, daemon and four runs at once on the event log, for five minutes (SECONDS=60)
+	$(BIN)/python benchmarks/soak.py --seconds $(SECONDS)
 
 clean:  ## delete .venv, caches and builds; what was computed stays in .workflow_assets
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .tmp_dagster_home_*

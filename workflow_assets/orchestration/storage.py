@@ -14,6 +14,8 @@ from dagster._core.storage.root import LocalArtifactStorage
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
 
+from workflow_assets.orchestration.event_logs import EmbeddedEventLog
+
 FOLDER = ".workflow_assets"
 
 
@@ -39,7 +41,11 @@ def _place(config: dict[str, Any]) -> str:
 
 
 class EmbeddedStorage(DagsterSqliteStorage):
-    """Runs, events and schedules in SQLite files in the project's folder."""
+    """Runs, events and schedules in SQLite files in the project's folder, laid out as Dagster's own."""
+
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        super().__init__(base_dir, inst_data)
+        self._event_log_storage = EmbeddedEventLog(str(Path(base_dir, "history", "runs")))
 
     @classmethod
     def config_type(cls) -> dict[str, Any]:
