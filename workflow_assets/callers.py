@@ -12,6 +12,7 @@ from workflow_assets.contexts import Context
 from workflow_assets.contracts.annotations import Checker, Metrics, checker, metric_type
 from workflow_assets.errors import ContractError, GlobalRandomnessError
 from workflow_assets.plans import PlannedSource, PlannedStep
+from workflow_assets.resources import Resources
 from workflow_assets.steps import REQUIRED, private_copy
 from workflow_assets.store.codecs import drained
 from workflow_assets.streams import GlobalGenerator, generator, integer, seeded_globals
@@ -44,9 +45,13 @@ class Surroundings:
     """Whether somebody wants to be told of each call."""
 
     def __init__(self, resources: Mapping[str, Any]) -> None:
-        self.resources: Mapping[str, Any] = dict(resources)
+        self.resources = Resources(resources)
         self.watch = GlobalGenerator()
         self._runner: asyncio.Runner | None = None
+
+    def resources_for(self, coroutine: bool) -> Resources:  # noqa: ARG002 - for those derived
+        """Give what a step finds in ``ctx.resources``."""
+        return self.resources
 
     def alone(self) -> AbstractContextManager[None]:
         """Keep all other steps of this process from running meanwhile."""
@@ -77,6 +82,7 @@ class Surroundings:
 
     def close(self) -> None:
         """Let go of all that was opened for steps."""
+        self.resources.close()
         if self._runner is not None:
             self._runner.close()
             self._runner = None
@@ -177,9 +183,8 @@ class Caller:
             arguments["treatment"] = place.treatment
         if "ctx" not in given:
             return None
-        context = Context(
-            self.slot, place.treatment, place.replicate, self.surroundings.resources, self.declared
-        )
+        resources = self.surroundings.resources_for(self.is_coroutine)
+        context = Context(self.slot, place.treatment, place.replicate, resources, self.declared)
         arguments["ctx"] = context
         return context
 

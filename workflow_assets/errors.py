@@ -8,6 +8,7 @@ Every error says what was given, what was expected, what to do, and which names 
     ├── UnkeyableError         a value cannot be part of a compute key
     ├── GlobalRandomnessError  a step drew from a global random generator without saying so
     ├── ContextError           a step wrote to its frozen context, or recorded a metric it did not declare
+    ├── ResourceError          a resource that each worker opens for itself could not be opened
     ├── UnknownNameError       a name that the experiment, store or result does not have
     ├── CellsFailedError       some cells of a run failed; `failures` lists them
     ├── LimitError             a run is expected to take longer or write more than it may
@@ -60,6 +61,10 @@ class GlobalRandomnessError(WorkflowAssetsError):
 
 class ContextError(WorkflowAssetsError):
     """A step used its context in a way that would make results irreproducible."""
+
+
+class ResourceError(WorkflowAssetsError):
+    """A resource that each worker opens for itself could not be opened; its cause says why."""
 
 
 class UnknownNameError(WorkflowAssetsError, LookupError):

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Iterable, Mapping
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, wait
+from contextlib import suppress
 from dataclasses import dataclass
 
 from workflow_assets.backends.base import Capabilities, Ended, PoolBrokenError
-from workflow_assets.backends.crowds import Crowd, ThreadSurroundings
+from workflow_assets.backends.crowds import PATIENCE, Crowd, ThreadSurroundings
 from workflow_assets.backends.payloads import pack, unpack
 from workflow_assets.canonical import digest
+from workflow_assets.resources import PerWorker
 from workflow_assets.tasks import Done, Setup, Task, Worker
 
 
@@ -56,6 +59,7 @@ class ExecutorPool:
         self._executor = executor
         self._payload = pack(setup)
         self._token = digest(setup.run_id, then=[self._payload])
+        self._opens = any(isinstance(one, PerWorker) for one in setup.resources.values())
         self._flying: set[Future[Done]] = set()
         self._outbox: queue.SimpleQueue[tuple[Task, Future[Done]]] = queue.SimpleQueue()
 
@@ -85,10 +89,18 @@ class ExecutorPool:
         except queue.Empty:
             return ended
 
-    def close(self, *, kill: bool) -> None:  # noqa: ARG002 - nothing that runs can be ended
-        """Take back what has not begun; the executor is the caller's to shut down."""
+    def close(self, *, kill: bool) -> None:
+        """Take back what has not begun; the executor is the caller's to shut down.
+
+        Its workers are asked to close what they have opened: as many as there may be, since nobody can choose one.
+        """
         for future in self._flying:
             future.cancel()
+        if not self._opens:
+            return
+        with suppress(RuntimeError):  # broken, or shut down
+            asked = [self._executor.submit(release, self._token) for _ in range(self.workers + self.ahead)]
+            wait(asked, 0 if kill else PATIENCE)
 
 
 def _ended(task: Task, future: Future[Done]) -> Ended:
@@ -99,6 +111,9 @@ def _ended(task: Task, future: Future[Done]) -> Ended:
     except Exception as error:  # noqa: BLE001 - whatever it is, the run decides
         return Ended(task, error)
 
+
+_TURN = 0.05
+"""Seconds that a worker is kept busy, so that the others are asked, too, to close what they have opened."""
 
 _CROWD = Crowd()
 _LOCAL = threading.local()
@@ -114,3 +129,12 @@ def perform(token: str, payload: bytes, task: Task) -> Done:
         _LOCAL.token = token
     worker: Worker = _LOCAL.worker
     return worker.perform(task)
+
+
+def release(token: str) -> None:
+    """Close what this thread has opened for a run."""
+    if getattr(_LOCAL, "token", None) == token:
+        worker: Worker = _LOCAL.worker
+        del _LOCAL.token, _LOCAL.worker
+        worker.close()
+    time.sleep(_TURN)
