@@ -296,7 +296,7 @@ class Cell:
                 made["replicate"], made["seed"] = self.place.replicate, self.place.seed
         made["seconds"] = round(seconds, 6)
         made["created"] = round(time.time(), 3)
-        if seconds >= _BRIEF or not self.run.peak:
+        if seconds >= _BRIEF or not self.run.peak or self.run.surroundings.watched:
             self.run.peak = peak_memory()
         made["peak_memory"] = self.run.peak
         made["run"] = self.run.run_id

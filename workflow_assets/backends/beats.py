@@ -15,6 +15,7 @@ from workflow_assets.backends.base import Culprit
 from workflow_assets.callers import Place, Surroundings
 from workflow_assets.cells import Planned
 from workflow_assets.plans import PlannedStep
+from workflow_assets.provenance import reset_peak_memory
 from workflow_assets.tasks import Setup, Task, Worker
 
 _BEAT = struct.Struct("<qqqd")
@@ -85,6 +86,7 @@ class _Watched(Surroundings):
         if step is not None and step.timeout is not None and not step.is_coroutine:
             deadline = time.monotonic() + step.timeout
         _BEAT.pack_into(self._memory, 0, *self.worker.doing(place), self._numbers[planned], deadline)
+        reset_peak_memory()
         try:
             yield
         finally:
