@@ -60,7 +60,7 @@ def per_worker(factory: Callable[[], Any]) -> Any:
     ... def count(ctx) -> int:
     ...     return ctx.resources["db"].execute("select 40 + 2").fetchone()[0]
     >>> study = Experiment("study", [count], replicates=3)
-    >>> list(study.run(resources={"db": per_worker(lambda: sqlite3.connect(":memory:"))}).table["count"])
+    >>> study.run(resources={"db": per_worker(lambda: sqlite3.connect(":memory:"))}).table["count"].tolist()
     [42, 42, 42]
 
     Args:
