@@ -10,7 +10,13 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from workflow_assets.errors import DeclarationError, ResourceError, UnknownNameError, did_you_mean, excerpt
+from workflow_assets.errors import (
+    DeclarationError,
+    ResourceError,
+    UnknownResourceError,
+    did_you_mean,
+    excerpt,
+)
 
 logger = logging.getLogger("workflow_assets")
 
@@ -88,7 +94,7 @@ class Resources(Mapping[str, Any]):
         try:
             given = self._given[name]
         except KeyError:
-            raise _UnknownResourceError(
+            raise UnknownResourceError(
                 f"there is no resource {name!r}: {did_you_mean(str(name), self._given)}"
             ) from None
         return self._value(name, given) if isinstance(given, PerWorker) else given
@@ -125,9 +131,3 @@ class Resources(Mapping[str, Any]):
                 logger.warning(
                     "the resource %r could not be closed: %s: %s", name, type(error).__qualname__, error
                 )
-
-
-class _UnknownResourceError(UnknownNameError, KeyError):
-    """A key error, so that ``ctx.resources.get(name)`` is None."""
-
-    __str__ = Exception.__str__
