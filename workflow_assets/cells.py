@@ -30,7 +30,7 @@ from workflow_assets.errors import (
 from workflow_assets.hooks import Listeners
 from workflow_assets.outcomes import Failure, Handle, Outcome
 from workflow_assets.plans import Plan, PlannedSource, PlannedStep
-from workflow_assets.provenance import Origins, peak_memory
+from workflow_assets.provenance import Origins
 from workflow_assets.references import References
 from workflow_assets.sources import AssetSource
 from workflow_assets.store.base import Record, Store
@@ -40,9 +40,6 @@ from workflow_assets.traits import Retries
 logger = logging.getLogger("workflow_assets")
 
 Planned = PlannedStep | PlannedSource
-
-_BRIEF = 0.001
-"""A step that takes fewer seconds fills little memory, and asking how much is filled may take longer than it."""
 
 _LARGE = 1 << 20
 """What is larger than this is stored at once: its value is not held while others are computed."""
@@ -85,7 +82,6 @@ class Work:
                 self._uses[given] += inf if often else 1
         self.found: Mapping[str, Record | None] = {}
         self.looked = 0.0
-        self.peak = 0  # bytes of memory, when it was last asked for
         self.lost = 0  # data that another run, at work on the same, has stored first
         if compute:
             store.check_writable()
@@ -296,9 +292,8 @@ class Cell:
                 made["replicate"], made["seed"] = self.place.replicate, self.place.seed
         made["seconds"] = round(seconds, 6)
         made["created"] = round(time.time(), 3)
-        if seconds >= _BRIEF or not self.run.peak or self.run.surroundings.watched:
-            self.run.peak = peak_memory()
-        made["peak_memory"] = self.run.peak
+        if (peak := self.run.surroundings.peak_memory(seconds)) is not None:
+            made["peak_memory"] = peak
         made["run"] = self.run.run_id
         return made
 

@@ -73,7 +73,10 @@ class UnknownNameError(WorkflowAssetsError, LookupError):
 
 
 class UnknownResourceError(UnknownNameError, KeyError):
-    """A step asks for a resource that the run was not given; a key error, so that ``ctx.resources.get(name)`` is None."""
+    """A step asks for a resource that the run was not given.
+
+    A key error, so that ``ctx.resources.get(name)`` is None.
+    """
 
     __str__ = Exception.__str__  # that of a key error would quote the sentence
 

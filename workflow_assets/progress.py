@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from time import monotonic
 from typing import IO, Any
 
 from workflow_assets.outcomes import CellOutcome
@@ -28,12 +28,12 @@ class Tally:
     def __init__(self, cells: int) -> None:
         self.cells = cells
         self.done = self.stored = self.failed = 0
-        self.started = time.monotonic()
+        self.started = monotonic()
 
     @property
     def seconds(self) -> float:
         """How long the run has taken so far."""
-        return time.monotonic() - self.started
+        return monotonic() - self.started
 
     def add(self, outcome: CellOutcome) -> None:
         """Count a cell that is done."""
@@ -66,13 +66,13 @@ class Log:
         """Count a cell that is done."""
         self._tally.add(outcome)
         then, done = self._last
-        passed = time.monotonic() - then
+        passed = monotonic() - then
         if passed >= self._period and self._tally.done < self._tally.cells:
             # Cells that are stored are found in no time: what was lately done tells more than the average.
             rate = (self._tally.done - done) / passed
             left = (self._tally.cells - self._tally.done) / rate
             self._say(f"{self._counts()}; {_rate(rate)}, {clock(left)} left")
-            self._last = time.monotonic(), self._tally.done
+            self._last = monotonic(), self._tally.done
 
     def close(self) -> None:
         """Say what it came to."""

@@ -88,7 +88,7 @@ class Result:
         """The seconds and bytes of memory that each step of each cell took, and whether it was computed now.
 
         They were taken when the datum was computed. `peak_memory` is the most that the process used: during the step in
-        a worker process, on Linux; elsewhere until then.
+        a worker process, on Linux (not told of one of less than a millisecond); elsewhere until then.
         """
         import pandas as pd
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from workflow_assets.backends.base import Culprit
-from workflow_assets.callers import Place, Surroundings
+from workflow_assets.callers import BRIEF, Place, Surroundings
 from workflow_assets.cells import Planned
 from workflow_assets.plans import PlannedStep
-from workflow_assets.provenance import reset_peak_memory
+from workflow_assets.provenance import recent_peak_memory, reset_peak_memory
 from workflow_assets.tasks import Setup, Task, Worker
 
 _BEAT = struct.Struct("<qqqd")
@@ -91,3 +91,7 @@ class _Watched(Surroundings):
             yield
         finally:
             _BEAT.pack_into(self._memory, 0, *Beat())
+
+    def peak_memory(self, seconds: float) -> int | None:
+        """Give the most bytes that were used during the step; that is not asked of a brief one."""
+        return recent_peak_memory() if seconds >= BRIEF else None

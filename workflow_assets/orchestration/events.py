@@ -211,8 +211,9 @@ def datum_metadata(record: Record) -> dict[str, Any]:
         "bytes": record.size,
         "digest": record.digest,
         "seconds": record.seconds,
-        "peak_memory": record.provenance.get("peak_memory"),
     }
+    if "peak_memory" in record.provenance:
+        metadata["peak_memory"] = record.provenance["peak_memory"]
     for name, value in record.metrics.items():
         metadata[f"metric: {name}" if name else "metric"] = value
     return metadata

@@ -188,7 +188,7 @@ class Clock:
 
     def __init__(self, monkeypatch):
         self.now = 100.0
-        monkeypatch.setattr(progress.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(progress, "monotonic", lambda: self.now)
 
 
 @pytest.fixture

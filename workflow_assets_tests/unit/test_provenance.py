@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +191,7 @@ def large(replicate: int) -> int:
 
 @step
 def small(large: int) -> int:
+    time.sleep(0.002)  # memory is not asked for at the end of a brief step
     return large
 
 
