@@ -255,7 +255,8 @@ def _handlers() -> Iterator[logging.StreamHandler[Any]]:
 
 
 def _is_terminal(stream: Any) -> bool:
-    return stream is not None and stream.isatty()
+    isatty = getattr(stream, "isatty", None)  # which not every stream has that is put in another's place
+    return isatty is not None and bool(isatty())
 
 
 def _in_notebook() -> bool:

@@ -12,7 +12,7 @@ from workflow_assets.declarations import Declaration
 from workflow_assets.errors import listing
 from workflow_assets.executions import Execution
 from workflow_assets.steps import Step
-from workflow_assets.traits import MEMORY
+from workflow_assets.traits import MEMORY, read_resources
 
 CPUS, GPU = "cpus", "gpu"
 NEEDS = "workflow_assets/resources"
@@ -31,9 +31,9 @@ def needs_tags(experiment: Declaration, execution: Execution) -> dict[str, Any]:
             most[name] = max(most.get(name, 0.0), amount)
     if not most:
         return {}
-    capacity = execution.capacity or {}
+    capacity, _ = read_resources(execution.capacity or {})
     asked = {
-        name: max(amount, min(amount * (execution.workers or 1), float(capacity.get(name, math.inf))))
+        name: max(amount, min(amount * (execution.workers or 1), capacity.get(name, math.inf)))
         for name, amount in most.items()
     }
     tags: dict[str, Any] = {NEEDS: {name: _whole(amount) for name, amount in most.items()}}

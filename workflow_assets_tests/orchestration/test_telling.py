@@ -113,18 +113,27 @@ def test_a_run_tells_how_far_it_is_what_steps_log_and_what_they_took(
     assert "| noise | 2 | 0 | " in metadata(instance, "results")["steps"].value
 
 
+def test_an_instance_that_captures_loggers_is_told_once(tmp_path: Path, store: FileStore) -> None:
+    captured = {"python_logs": {"managed_python_loggers": ["root"], "python_log_level": "INFO"}}
+    overrides = {"telemetry": {"enabled": False}, **captured}
+    with dg.DagsterInstance.local_temp(str(tmp_path), overrides=overrides) as instance:
+        result = job(to_dagster(study(), store=store, capacity={"gpu": 1}, backend="threads"), instance)
+        lines = [line for line in logged(instance, result.run_id) if "scaling by" in line]
+    assert lines == ["scaling by 1.0"] * 2
+
+
 def ops(defs: dg.Definitions) -> list[Any]:
     return [asset.op for asset in defs.assets or () if isinstance(asset, dg.AssetsDefinition)]
 
 
 def test_ops_bear_what_steps_need(store: FileStore) -> None:
-    defs = to_dagster(study(), store=store, workers=4, capacity={"gpu": 2})
+    defs = to_dagster(study(), store=store, workers=4, capacity={"gpu": 2, "memory": "6 KiB"})
     for op in ops(defs):
         assert json.loads(op.tags["workflow_assets/resources"]) == {"gpu": 1, "memory": 2048, "cpus": 1}
         asked = json.loads(op.tags["dagster-k8s/config"])["container_config"]["resources"]
         assert asked == {
-            "requests": {"memory": "8192", "nvidia.com/gpu": "2", "cpu": "4"},
-            "limits": {"memory": "8192", "nvidia.com/gpu": "2"},
+            "requests": {"memory": "6144", "nvidia.com/gpu": "2", "cpu": "4"},
+            "limits": {"memory": "6144", "nvidia.com/gpu": "2"},
         }
         assert op.pool == "gpu"
     tags = defs.resolve_job_def("study").tags
