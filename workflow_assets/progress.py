@@ -168,6 +168,7 @@ class _Bar:
     def _open(self) -> None:
         bar = _bar_class()(total=self._tally.cells, desc=self._name, unit=" cells", dynamic_ncols=True)
         bar.start_t -= self._tally.seconds
+        bar.last_print_t = bar.start_t  # what is done already has taken that long
         bar.set_postfix_str(str(self._tally), refresh=False)
         bar.update(self._tally.done)
         bar.refresh()

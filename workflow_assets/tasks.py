@@ -169,10 +169,10 @@ class Worker:
     def close(self) -> None:
         """Let go of what was opened."""
         with ExitStack() as stack:
-            stack.callback(self.run.surroundings.close)
             stack.callback(self.run.claim.__exit__, None, None, None)
             if self.run.pool is not None:
-                self.run.pool.shutdown(cancel_futures=True)
+                stack.callback(self.run.pool.shutdown, cancel_futures=True)
+            self.run.surroundings.close()  # first: who cancels does not wait for long
 
     def _take(self, known: Iterable[Known]) -> dict[str, dict[Planned, Outcome]]:
         """Take note of what is known; give what belongs to single replicates."""

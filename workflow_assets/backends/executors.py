@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, wait
 from contextlib import suppress
@@ -113,20 +114,26 @@ def _ended(task: Task, future: Future[Done]) -> Ended:
 
 
 _TURN = 0.05
-"""Seconds that a worker is kept busy, so that the others are asked, too, to close what they have opened."""
+"""Seconds that a process is kept busy, so that the others are asked, too, to close what they have opened."""
+
+_WAIT = 0.5
+"""Seconds that a thread waits for the others of its process to do so."""
 
 _CROWD = Crowd()
 _LOCAL = threading.local()
+_OPEN: Counter[str] = Counter()  # the threads of this process that do tasks, by run
+_CLOSED = threading.Condition()
 
 
 def perform(token: str, payload: bytes, task: Task) -> Done:
     """Do a task, wherever this is called; what the run needs is read once in each thread."""
     if getattr(_LOCAL, "token", None) != token:
-        if (old := getattr(_LOCAL, "worker", None)) is not None:
-            old.close()
+        _close()
         setup = unpack(payload)
         _LOCAL.worker = Worker(setup, ThreadSurroundings(setup.resources, _CROWD, None))
         _LOCAL.token = token
+        with _CLOSED:
+            _OPEN[token] += 1
     worker: Worker = _LOCAL.worker
     return worker.perform(task)
 
@@ -134,7 +141,23 @@ def perform(token: str, payload: bytes, task: Task) -> Done:
 def release(token: str) -> None:
     """Close what this thread has opened for a run."""
     if getattr(_LOCAL, "token", None) == token:
-        worker: Worker = _LOCAL.worker
-        del _LOCAL.token, _LOCAL.worker
-        worker.close()
+        _close()
+    with _CLOSED:
+        _CLOSED.wait_for(lambda: token not in _OPEN, _WAIT)
     time.sleep(_TURN)
+
+
+def _close() -> None:
+    token: str | None = getattr(_LOCAL, "token", None)
+    if token is None:
+        return
+    worker: Worker = _LOCAL.worker
+    del _LOCAL.token, _LOCAL.worker
+    try:
+        worker.close()
+    finally:
+        with _CLOSED:
+            _OPEN[token] -= 1
+            if not _OPEN[token]:
+                del _OPEN[token]
+            _CLOSED.notify_all()
