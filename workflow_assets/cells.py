@@ -222,10 +222,11 @@ class Cell:
                 arguments[parameter] = argument = self._argument(given)
                 if isinstance(argument, Failure):
                     return argument
-            started = time.perf_counter()
             try:
                 with self._told(planned, attempt, again) if self.run.listeners.steps else _UNTOLD:
+                    started = time.perf_counter()
                     value, recorded = caller.call(arguments, self.place, alone=alone)
+                    seconds = time.perf_counter() - started
             except SuspectError:
                 alone = again = True
             except Exception as error:
@@ -236,7 +237,6 @@ class Cell:
                 self._wait(planned, retries, attempt, error)
                 attempt, again = attempt + 1, False
             else:
-                seconds = time.perf_counter() - started
                 return _Evaluated(value, caller.metrics(value, recorded), recorded, seconds)
 
     @contextmanager
