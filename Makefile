@@ -2,11 +2,13 @@
 #
 #   PYTHON=python3.12   the interpreter to build .venv with; by default the first of python3.11, python3, python3.12, …
 #   CHROMIUM=/path      the browser of the browser tests
+#   PROXY_NGINX=/path   the web server in front of Dagster's, in the tests of deploy/nginx
 
-PYTHON   ?=
-CHROMIUM ?= /usr/bin/chromium
-JOBS     ?= 2
-TESTS    ?=
+PYTHON      ?=
+CHROMIUM    ?= /usr/bin/chromium
+PROXY_NGINX ?= /usr/sbin/nginx
+JOBS        ?= 2
+TESTS       ?=
 
 VENV := .venv
 BIN  := $(VENV)/bin
@@ -15,13 +17,13 @@ HOME_FOLDER := .workflow_assets
 RUN   = $(BIN)/dagster job execute -m workflow_assets.definitions -j regularisation
 BENCH = $(filter-out benchmarks/rounds.py,$(wildcard benchmarks/*.py))
 
-export CHROMIUM
+export CHROMIUM PROXY_NGINX
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help run test lint types format bench clean chromium
+.PHONY: help run test lint types format bench clean chromium nginx
 
 help:  ## these lines
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -29,7 +31,7 @@ help:  ## these lines
 run: $(VENV)/.ready-to-run $(HOME_FOLDER)/dagster.yaml  ## run the example experiment and print its table and verdicts
 	DAGSTER_HOME='$(CURDIR)/$(HOME_FOLDER)' $(RUN)
 
-test: lint types chromium  ## linters, types, floors and all tests (TESTS=path for some of them)
+test: lint types chromium nginx  ## linters, types, floors and all tests (TESTS=path for some of them)
 	$(BIN)/python -m pytest -n $(JOBS) $(TESTS)
 
 lint: $(VENV)/.ready-to-test  ## style and floors
@@ -103,5 +105,21 @@ chromium:
 	    </dev/null >/dev/null; \
 	else \
 	  echo "The browser tests need Chromium at $(CHROMIUM): install the package chromium, or name one with make test CHROMIUM=/path" >&2; \
+	  exit 1; \
+	fi
+
+# Debian starts what it installs, and nginx would listen on all addresses: a policy keeps it from that.
+nginx:
+	@if [ -x '$(PROXY_NGINX)' ] && command -v openssl >/dev/null; then exit 0; fi; \
+	if [ '$(PROXY_NGINX)' = /usr/sbin/nginx ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "Installing Debian's nginx and openssl for the tests of deploy/nginx"; \
+	  policy=/usr/sbin/policy-rc.d; \
+	  [ -e $$policy ] || { trap "rm -f $$policy" EXIT; printf '#!/bin/sh\nexit 101\n' > $$policy; chmod +x $$policy; }; \
+	  { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends nginx openssl; } \
+	    </dev/null >/dev/null || exit 1; \
+	  if [ -d /run/systemd/system ]; then systemctl --quiet disable nginx; fi; \
+	else \
+	  echo "The tests of deploy/nginx need nginx at $(PROXY_NGINX), and openssl: install the packages nginx and openssl," \
+	    "or name an nginx with make test PROXY_NGINX=/path" >&2; \
 	  exit 1; \
 	fi

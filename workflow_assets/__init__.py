@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from workflow_assets.automations import Schedule, Watch
     from workflow_assets.contracts.annotations import Array, Columns, Metrics
     from workflow_assets.experiments import Experiment
     from workflow_assets.hooks import Hooks
@@ -52,6 +53,8 @@ _HOMES = {
     "resamples": "replicates",
     "Hypothesis": "hypotheses",
     "Experiment": "experiments",
+    "Schedule": "automations",
+    "Watch": "automations",
     # running
     "Hooks": "hooks",
     "per_worker": "resources",
@@ -97,11 +100,13 @@ __all__ = [
     "Replicates",
     "Result",
     "S3Store",
+    "Schedule",
     "Source",
     "Step",
     "Store",
     "Treatment",
     "Verdict",
+    "Watch",
     "Workflow",
     "asset_source",
     "collect_garbage",

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workflow_assets.canonical import unwrap_scalar
 from workflow_assets.contexts import Context
@@ -17,6 +16,9 @@ from workflow_assets.resources import Resources
 from workflow_assets.steps import REQUIRED, private_copy
 from workflow_assets.store.codecs import drained
 from workflow_assets.streams import GlobalGenerator, generator, integer, seeded_globals
+
+if TYPE_CHECKING:
+    import asyncio
 
 Recorded = list[tuple[str, Any, dict[str, Any]]]
 """What a step recorded in its context: name, value, tags."""
@@ -89,6 +91,8 @@ class Surroundings:
     def wait_for(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Give what a coroutine comes to."""
         if self._runner is None:
+            import asyncio
+
             self._runner = asyncio.Runner()
         return self._runner.run(coroutine)
 
@@ -159,19 +163,30 @@ class Caller:
         if self.step.legacy_rng:
             with around.alone(), seeded_globals(place.seed, self.stream):
                 return self._value(arguments)
-        watch = around.watch
-        with around.alone() if alone else around.among(self.is_coroutine):
-            before = watch.position()
-            value = self._value(arguments)
-            drew = before is not None and watch.position() != before
-        if drew and around.crowded and not alone:
-            raise SuspectError
-        if drew:
-            raise GlobalRandomnessError(
-                f"step {self.slot!r} drew from numpy's global generator, perhaps inside a library that was given "
-                "no seed: take `rng` or `seed` as a parameter and pass it on, or declare @step(legacy_rng=True)"
-            )
+        before = around.watch.position()
+        if around.crowded:
+            return self._called_in_crowd(arguments, alone)
+        value = self._value(arguments)
+        if before is not None and around.watch.position() != before:
+            raise self._drew()
         return value
+
+    def _called_in_crowd(self, arguments: dict[str, Any], alone: bool) -> Any:
+        """Do so beside others, whose draws look the same as this one's."""
+        around = self.surroundings
+        with around.alone() if alone else around.among(self.is_coroutine):
+            before = around.watch.position()
+            value = self._value(arguments)
+            drew = before is not None and around.watch.position() != before
+        if drew:
+            raise self._drew() if alone else SuspectError
+        return value
+
+    def _drew(self) -> GlobalRandomnessError:
+        return GlobalRandomnessError(
+            f"step {self.slot!r} drew from numpy's global generator, perhaps inside a library that was given "
+            "no seed: take `rng` or `seed` as a parameter and pass it on, or declare @step(legacy_rng=True)"
+        )
 
     def _value(self, arguments: dict[str, Any]) -> Any:
         """Give what the function returns; what a generator yields is written down while its random stream is there."""
@@ -213,6 +228,8 @@ class Caller:
 
 
 async def _limited(coroutine: Coroutine[Any, Any, Any], timeout: float | None, slot: str) -> Any:
+    import asyncio
+
     try:
         async with asyncio.timeout(timeout) as limit:
             return await coroutine

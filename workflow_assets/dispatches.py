@@ -38,11 +38,17 @@ logger = logging.getLogger("workflow_assets")
 _WORTH = 0.1
 """Seconds that a task should take: a hundred times what it takes to hand it out and to take it back."""
 
+_GROWTH = 8
+"""How many times as large as any before it a task may be: the first units need not be like the others."""
+
 _PLANNED = 64
 """How many replicates are looked for in the store at a time."""
 
 _LIVES = 2
 """How often a worker may die over a unit: once may be chance, or somebody else's fault."""
+
+_LOSSES = 8
+"""How often a unit may be lost while its worker was in the middle of no step."""
 
 _BREAKS = 3
 """How often a pool may break and be opened anew."""
@@ -82,6 +88,7 @@ class Dispatch:
         self._tasks = 0
         self._left = 0  # cells that are not done
         self._seconds = 0.0  # that a unit takes, as far as is known
+        self._largest = 1  # task that has been done
         self._breaks = 0
         self._several = False
 
@@ -110,8 +117,9 @@ class Dispatch:
                         group := list(islice(pending, _PLANNED))
                     ):
                         yield from self._planned(group, slots)
-                    if not self._ready and not self._flying:
-                        continue  # all of the last group was stored
+                    if not self._left:
+                        break  # the rest was stored
+                    assert self._ready or self._flying, "units wait for each other"
                     try:
                         pool = self.backend.open(self.setup) if pool is None else pool
                         self._submit(pool)
@@ -238,10 +246,8 @@ class Dispatch:
 
     def _size(self, pool: Pool) -> int:
         """Give how many units make a task: few while it is not known how long they take, and towards the end."""
-        if not self._seconds:
-            return 1
         fair = self._left // (3 * pool.workers)
-        return max(1, min(int(_WORTH / self._seconds), fair))
+        return max(1, min(int(_WORTH / self._seconds), _GROWTH * self._largest, fair)) if self._seconds else 1
 
     def _submit(self, pool: Pool) -> None:
         """Hand out what is ready, as far as there are workers for it."""
@@ -263,7 +269,7 @@ class Dispatch:
 
     def _gather(self, size: int) -> list[Node]:
         """Take units that are ready, with those that become so by them: they find the data at hand."""
-        nodes: list[Node] = []
+        nodes: dict[Node, None] = {}
         skipped: list[Node] = []
         followers: deque[Node] = deque()
         while len(nodes) < size and (followers or self._ready):
@@ -273,7 +279,7 @@ class Dispatch:
                 if not following:
                     skipped.append(node)
                 continue
-            nodes.append(node)
+            nodes[node] = None
             node.waits = 0
             if node.alone:
                 break
@@ -283,9 +289,9 @@ class Dispatch:
                 if one.waits and all(other.outcome is not None or other in nodes for other in one.before)
             )
         self._ready.extendleft(reversed(skipped))
-        return nodes
+        return list(nodes)
 
-    def _fits(self, node: Node, nodes: Sequence[Node]) -> bool:
+    def _fits(self, node: Node, nodes: Iterable[Node]) -> bool:
         """Tell whether there is enough of what a unit needs, beside what is being done."""
         if not node.needs or self.backend.capabilities.counts:
             return True
@@ -294,7 +300,8 @@ class Dispatch:
 
     def _known(self, nodes: Sequence[Node]) -> Iterator[Known]:
         """Tell what became of the data before some units, where they are not done in the same task."""
-        for one in {one: None for node in nodes for one in node.before if one not in nodes}:
+        inside = set(nodes)
+        for one in {one: None for node in nodes for one in node.before if one not in inside}:
             assert one.unit.shared is not None
             assert one.outcome is not None
             yield Known(one.unit.shared, one.unit.replicate, one.outcome)
@@ -319,8 +326,10 @@ class Dispatch:
             raise ended.outcome
 
     def _taken(self, nodes: Sequence[Node], done: Done) -> Iterator[CellOutcome]:
-        seconds = done.seconds / len(nodes)
-        self._seconds = 0.5 * (self._seconds + seconds) if self._seconds else seconds
+        if done.cells:  # what they share may take much longer, or less
+            seconds = done.seconds / len(nodes)
+            self._seconds = 0.5 * (self._seconds + seconds) if self._seconds else seconds
+            self._largest = max(self._largest, len(nodes))
         for name, key in done.sources.items():
             self.run.references.note((name,), "", key)
         by_unit = {node.unit: node for node in nodes}
@@ -366,7 +375,11 @@ class Dispatch:
         reference: Reference | None = None
         if error.culprit is not None:
             culprit, reference = by_unit[error.culprit.unit], error.culprit.reference
-        if culprit is None:
+        for node in nodes:
+            node.losses += 1
+        if error.idle and max(node.losses for node in nodes) < _LOSSES:
+            logger.warning("%s; another takes its place", error)
+        elif culprit is None:
             for node in nodes:
                 node.alone = True
         elif isinstance(error, StepTimeoutError):

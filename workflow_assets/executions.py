@@ -77,6 +77,7 @@ class Execution:
         that is not stored is a failure that says so.
         """
         backend, capacity = self.check(plan.declaration)
+        cells = list(dict.fromkeys(cells))
         forced = tuple(force)
         listeners = Listeners(self.hooks, plan.declaration.name, run_id or plan.nonce)
         run = Run(

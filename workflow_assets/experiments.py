@@ -6,8 +6,9 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from workflow_assets.automations import Schedule, Watch
 from workflow_assets.declarations import Declaration
-from workflow_assets.errors import StoreError
+from workflow_assets.errors import StoreError, UnknownNameError, did_you_mean, excerpt
 
 if TYPE_CHECKING:
     import random
@@ -200,3 +201,45 @@ class Experiment(Declaration):
         from workflow_assets.plans import Plan
 
         return audit(Plan(self, store), store, sample=sample, steps=steps, rng=rng, resources=resources)
+
+    def schedule(self, cron: str, *, timezone: str = "UTC", name: str = "", running: bool = True) -> Schedule:
+        """Let Dagster run the experiment at given times; hand what this gives to `to_dagster(automations=[...])`.
+
+        >>> from workflow_assets import Experiment, step
+        >>> @step
+        ... def doubled(replicate: int) -> int:
+        ...     return 2 * replicate
+        >>> Experiment("study", [doubled]).schedule("0 3 * * *", timezone="Europe/Berlin").name
+        'study_schedule'
+
+        Args:
+            cron: minute, hour, day of the month, month and day of the week: ``"0 3 * * *"`` is 3 o'clock each night.
+            timezone: what the hours are of.
+            name: what it is called in Dagster; to be given where an experiment has several schedules.
+            running: False to leave it off until somebody turns it on in the UI.
+
+        Raises `DeclarationError` for times that are none.
+        """
+        return Schedule(self.name, cron, timezone, name, running)
+
+    def watch(self, source: str, *, every: int = 60, name: str = "", running: bool = True) -> Watch:
+        """Let Dagster run the experiment whenever a source has another version than the latest results are made of.
+
+        Hand what this gives to `to_dagster(automations=[...])`. A source that declares no version is loaded at each
+        look, to see whether its content has changed.
+
+        Args:
+            source: the source's name.
+            every: how many seconds lie between two looks; Dagster looks every five seconds at most.
+            name: what it is called in Dagster.
+            running: False to leave it off until somebody turns it on in the UI.
+
+        Raises `UnknownNameError` for a source that the experiment does not read, and `DeclarationError` for a time
+        that is none.
+        """
+        if not isinstance(source, str) or source not in self.sources:
+            raise UnknownNameError(
+                f"experiment {self.name!r} reads no source {excerpt(source)} to watch: "
+                f"{did_you_mean(str(source), self.sources)}"
+            )
+        return Watch(self.name, source, every, name, running)

@@ -28,6 +28,7 @@ class Node:
     outcome: Record | Failure | None = None
     computed: bool = False
     deaths: int = 0
+    losses: int = 0
     timeouts: Counter[Reference] = field(default_factory=Counter)
     lost: dict[Reference, Failure] = field(default_factory=dict)
     again: bool = False

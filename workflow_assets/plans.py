@@ -23,7 +23,7 @@ from workflow_assets.provenance import Origins
 from workflow_assets.replicates import Replicate
 from workflow_assets.sources import AssetSource, Source
 from workflow_assets.store.base import Store
-from workflow_assets.store.codecs import encode, has_own_format, library_version
+from workflow_assets.store.codecs import Encoded, encode, has_own_format, library_version
 from workflow_assets.streams import replicate_seed
 from workflow_assets.workflows import Node, Workflow
 
@@ -246,12 +246,9 @@ class Plan:
 
     def _plan_source(self, source: Source[Any], store: Store) -> PlannedSource:
         code = self._fingerprints[id(source)]
-        if isinstance(source, AssetSource):
-            return PlannedSource(source, asset_content(source, store), code)
-        if source.version is not None:
-            return PlannedSource(source, digest("source", SCHEMA, self.code(code), source.version), code)
-        encoded = encode(source(), pickles=store.pickles, place=f"source {source.name!r}")
-        key = digest("content", SCHEMA, encoded.codec, then=encoded.pieces)
+        key, encoded = _content(source, self.code(code), store)
+        if encoded is None:
+            return PlannedSource(source, key, code)
         planned = PlannedSource(source, key, code)
         found = store.find(key)
         # Else nothing is written, so that a store can be read where it is read-only.
@@ -312,6 +309,26 @@ class Plan:
         library = pickled_library(step.returns)
         if library:
             yield library
+
+
+def source_content(declaration: Declaration, name: str, store: Store) -> str:
+    """Give the key of what a source holds now, as a plan would; nothing is written.
+
+    A source that declares no version is loaded. Raises whatever its loader raises.
+    """
+    source = declaration.sources[name]
+    code = declaration.fingerprints()[id(source)]
+    return _content(source, original(code.digest, acceptances(store)), store)[0]
+
+
+def _content(source: Source[Any], code: str, store: Store) -> tuple[str, Encoded | None]:
+    """Give the key of a source's content, and where it had to be loaded for that, what it holds."""
+    if isinstance(source, AssetSource):
+        return asset_content(source, store), None
+    if source.version is not None:
+        return digest("source", SCHEMA, code, source.version), None
+    encoded = encode(source(), pickles=store.pickles, place=f"source {source.name!r}")
+    return digest("content", SCHEMA, encoded.codec, then=encoded.pieces), encoded
 
 
 def asset_content(source: AssetSource, store: Store) -> str:

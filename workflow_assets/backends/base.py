@@ -40,12 +40,18 @@ class Culprit(NamedTuple):
 
 
 class WorkerLostError(Exception):
-    """A worker died, or was stopped, before its task was done."""
+    """A worker died, or was stopped, before its task was done.
 
-    def __init__(self, reason: str, culprit: Culprit | None = None) -> None:
+    Args:
+        reason: how it died.
+        culprit: what it was doing, if that is known.
+        idle: it is known to have been in the middle of no step.
+    """
+
+    def __init__(self, reason: str, culprit: Culprit | None = None, *, idle: bool = False) -> None:
         super().__init__(reason)
-        self.reason = reason
         self.culprit = culprit
+        self.idle = idle
 
 
 class StepTimeoutError(WorkerLostError):

@@ -42,8 +42,8 @@ _NAME = "workflow_assets cells"
 _TICK = 0.05
 """Seconds between two looks at whether a step takes too long."""
 
-_PATIENCE = 2.0
-"""Seconds that workers are given to stop before they are killed."""
+_PATIENCE, _GRACE = 2.0, 30.0
+"""Seconds that workers are given to stop before they are killed: in the middle of a task, and after the last."""
 
 _STILLBORN = 3
 """How many workers in a row may die before they have done anything."""
@@ -169,7 +169,7 @@ class ProcessPool:
         if task is None:
             return []
         culprit = beat.culprit(task, self._setup)
-        return [Ended(task, WorkerLostError(f"a worker process died: {how}", culprit))]
+        return [Ended(task, WorkerLostError(f"a worker process died: {how}", culprit, idle=culprit is None))]
 
     def _late(self, worker: _Process) -> Ended | None:
         """End a worker whose step takes too long."""
@@ -190,11 +190,8 @@ class ProcessPool:
         self._inbox.clear()
         for worker in self._workers:
             worker.stop(at_once=kill)
-        end = time.monotonic() + _PATIENCE
-        alive = self._workers
-        while (alive := [one for one in alive if one.process.is_alive()]) and (
-            kill is False or time.monotonic() < end
-        ):
+        end = time.monotonic() + (_PATIENCE if kill else _GRACE)
+        while (alive := [one for one in self._workers if one.process.is_alive()]) and time.monotonic() < end:
             told = connection.wait(
                 [
                     *(one.process.sentinel for one in alive),

@@ -2,15 +2,15 @@
 
 import time
 from collections.abc import Iterator, Mapping
+from enum import Enum
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
-from workflow_assets.backends.choices import NAMES
 from workflow_assets.canonical import digest
 from workflow_assets.declarations import Declaration
-from workflow_assets.errors import UnknownNameError, listing
+from workflow_assets.errors import UnknownNameError
 from workflow_assets.executions import Execution
 from workflow_assets.experiments import Experiment
 from workflow_assets.orchestration.checks import blocking_reasons, check_specs, evaluate
@@ -47,12 +47,26 @@ TRACING = (
 """Said once for each asset, since each of thousands of materialisations would have to be stored with it."""
 
 
+SOURCES = "sources"
+"""The entry of the results' metadata that names the content of each source that they are made of."""
+
+
+class BackendName(Enum):
+    """The backends that a run can name: all of `NAMES`, which the launchpad offers."""
+
+    serial = "serial"
+    threads = "threads"
+    processes = "processes"
+    asyncio = "asyncio"
+    dask = "dask"
+
+
 class RunConfig(dg.Config):
     """What can be set for one run, in the launchpad or on the command line."""
 
     force: list[str] = Field([], description="Steps and sources to compute again although they are stored.")
-    backend: str | None = Field(
-        None, description=f"Who executes cells: {listing(NAMES, 'or')}; by default as the definitions say."
+    backend: BackendName | None = Field(
+        None, description="Who executes cells; by default as the definitions say."
     )
     workers: int | None = Field(None, description="How many cells at a time.")
     capacity: dict[str, float] = Field(
@@ -62,10 +76,10 @@ class RunConfig(dg.Config):
 
     def execution(self, default: Execution, resources: Mapping[str, Any]) -> Execution:
         """Give how cells are executed: as the definitions say, but for what is set here."""
-        named = self.backend is not None
+        named = self.backend
         return Execution(
-            self.backend if named else default.backend,
-            self.workers or (None if named else default.workers),
+            default.backend if named is None else named.value,
+            self.workers or (default.workers if named is None else None),
             {**(default.capacity or {}), **self.capacity},
             self.max_failures or default.max_failures,
             resources,
@@ -113,8 +127,13 @@ def step_assets(
     resources: Mapping[str, Any],
     execution: Execution,
     pool: str | None = None,
+    partitions_per_run: int | None = None,
 ) -> dg.AssetsDefinition:
-    """Compile the steps: one multi-asset over the grid, for work by partition."""
+    """Compile the steps: one multi-asset over the grid, for work by partition.
+
+    A backfill takes at most `partitions_per_run` cells at a time to a run. Dagster cuts along rows of the grid, never
+    across their ends, so that each chunk is a range that holds its own cells and no others.
+    """
     versions = CodeVersions(experiment)
     specs = [_step_spec(experiment, slot, versions) for slot in experiment.asset_slots]
 
@@ -123,7 +142,11 @@ def step_assets(
         name=f"{experiment.name}__steps",
         can_subset=True,
         partitions_def=partitions(experiment),
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=(
+            dg.BackfillPolicy.single_run()
+            if partitions_per_run is None
+            else dg.BackfillPolicy.multi_run(partitions_per_run)
+        ),
         required_resource_keys=_of_dagster(resources),
         op_tags=needs_tags(experiment, execution),
         pool=pool,
@@ -222,7 +245,7 @@ def results_assets(
             record = _store_table(experiment, result, store, context.run.run_id)
             yield dg.MaterializeResult(
                 asset_key=key,
-                metadata=_results_metadata(result, record.key),
+                metadata=_results_metadata(result, record.key, plan),
                 data_version=dg.DataVersion(record.key),
                 tags=log.pointer_tags([*steps, *source_keys(experiment)]),
             )
@@ -330,7 +353,7 @@ def _store_table(experiment: Experiment, result: Result, store: Store, run_id: s
         return record
 
 
-def _results_metadata(result: Result, key: str) -> dict[str, Any]:
+def _results_metadata(result: Result, key: str, plan: Plan) -> dict[str, Any]:
     metadata: dict[str, Any] = {
         "key": key,
         "dagster/row_count": len(result.outcomes),
@@ -338,6 +361,8 @@ def _results_metadata(result: Result, key: str) -> dict[str, Any]:
         "summary": dg.MetadataValue.md(markdown_summary(result)),
         "steps": dg.MetadataValue.md(markdown_timings(result)),
     }
+    if plan.sources:
+        metadata[SOURCES] = {name: planned.key for name, planned in plan.sources.items()}
     if (plot := estimation_plot(result)) is not None:
         metadata["plot"] = dg.MetadataValue.md(f"![{plot.title}](data:image/png;base64,{plot.base64()})")
     return metadata

@@ -6,16 +6,22 @@ from typing import Any
 
 import dagster as dg
 
-from workflow_assets.errors import DeclarationError
+from workflow_assets.automations import Automation, Schedule, Watch
+from workflow_assets.errors import DeclarationError, did_you_mean, excerpt
 from workflow_assets.executions import Execution
 from workflow_assets.experiments import Experiment
 from workflow_assets.hooks import Hooks, read_hooks
 from workflow_assets.orchestration.assets import results_assets, source_assets, step_assets
+from workflow_assets.orchestration.automations import (
+    automation_faults,
+    schedule_definition,
+    sensor_definition,
+)
 from workflow_assets.orchestration.events import enable_batches
 from workflow_assets.orchestration.io_managers import DATUMS, DatumIOManager
 from workflow_assets.orchestration.jobs import experiment_job
 from workflow_assets.orchestration.pools import needs_tags, pool_of
-from workflow_assets.orchestration.storage import home
+from workflow_assets.orchestration.storage import store_place
 from workflow_assets.resources import PerWorker
 from workflow_assets.sources import AssetSource, Source
 from workflow_assets.store.base import Store
@@ -32,13 +38,15 @@ def to_dagster(
     max_failures: int | None = None,
     hooks: Hooks | Iterable[Hooks] | None = None,
     pool: str | None = None,
+    automations: Sequence[Automation] = (),
+    partitions_per_run: int | Mapping[str, int] | None = None,
 ) -> dg.Definitions:
     """Compile experiments to Dagster: assets, checks, a job for each, and the IO manager over the datum store.
 
     Args:
         experiments: all experiments of the code location, so that they share sources and store.
-        store: the datum store, or its place: a folder, or ``s3://bucket/prefix``; by default a folder beside Dagster's
-            own files.
+        store: the datum store, or its place: a folder, or ``s3://bucket/prefix``; by default what the environment
+            variable ``WORKFLOW_ASSETS_STORE`` names, or a folder beside Dagster's own files.
         resources: Dagster resources, which steps find in ``ctx.resources``; the assets you add yourself can use them
             too. What is given with `per_worker` is opened by each worker that executes steps.
         backend: who executes the cells of a run, unless its configuration says otherwise; see `Experiment.run`.
@@ -48,12 +56,17 @@ def to_dagster(
         hooks: functions that are told when a run, its cells and steps begin and end.
         pool: whose slots limit how many runs there are at a time; by default the one resource, such as ``gpu``, that
             steps need besides cpus and memory.
+        automations: what ``experiment.schedule(...)`` and ``experiment.watch(...)`` give: the daemon runs the jobs.
+        partitions_per_run: how many cells a run of a backfill takes at most, of all experiments or by the names of
+            some; the daemon launches as many runs as that needs, side by side as the instance's queue allows. None
+            leaves each row of the grid to one run.
 
     Merge the result with your own definitions through `dagster.Definitions.merge`. Raises `DeclarationError` for two
-    experiments of one name, two sources of one name, or a name that is both.
+    experiments, sources or automations of one name, a name that is of two of them, and an automation of an experiment
+    that is not among these.
     """
     if not isinstance(store, Store):
-        store = open_store(home() / "store" if store is None else store)
+        store = open_store(store_place() if store is None else store)
     enable_batches()
     given = dict(resources or {})
     if DATUMS in given:
@@ -66,12 +79,34 @@ def to_dagster(
     assets: list[dg.AssetsDefinition] = []
     for source, experiment in sources.values():
         assets.append(source_assets(source, experiment, store))
+    declared = {experiment.name: experiment for experiment in experiments}
+    if faults := [*_chunk_faults(partitions_per_run, declared), *automation_faults(automations, declared)]:
+        raise DeclarationError("to_dagster", faults)
+    chunks = (
+        partitions_per_run
+        if isinstance(partitions_per_run, Mapping)
+        else dict.fromkeys(declared, partitions_per_run)
+    )
     for experiment in experiments:
-        assets.append(step_assets(experiment, store, given, execution, pools[experiment.name]))
-        assets.append(results_assets(experiment, store, given, execution, pools[experiment.name]))
+        chosen = pools[experiment.name]
+        per_run = chunks.get(experiment.name)
+        assets.append(step_assets(experiment, store, given, execution, chosen, per_run))
+        assets.append(results_assets(experiment, store, given, execution, chosen))
+    jobs = {
+        name: experiment_job(experiment, needs_tags(experiment, execution))
+        for name, experiment in declared.items()
+    }
     return dg.Definitions(
         assets=assets,
-        jobs=[experiment_job(experiment, needs_tags(experiment, execution)) for experiment in experiments],
+        jobs=list(jobs.values()),
+        schedules=[
+            schedule_definition(one, jobs[one.experiment]) for one in automations if isinstance(one, Schedule)
+        ],
+        sensors=[
+            sensor_definition(one, declared[one.experiment], store, jobs[one.experiment])
+            for one in automations
+            if isinstance(one, Watch)
+        ],
         resources={**{name: _for_dagster(one) for name, one in given.items()}, DATUMS: DatumIOManager(store)},
         executor=dg.in_process_executor,
     )
@@ -124,3 +159,29 @@ def _sources(experiments: Sequence[Any]) -> dict[str, tuple[Source[Any], Experim
     if faults:
         raise DeclarationError("to_dagster", faults)
     return found
+
+
+def _chunk_faults(partitions_per_run: Any, experiments: Mapping[str, Experiment]) -> list[str]:
+    what = "a whole number of cells, 1 or more"
+    if partitions_per_run is None:
+        return []
+    if not isinstance(partitions_per_run, Mapping):
+        if _is_count(partitions_per_run):
+            return []
+        return [
+            f"partitions_per_run = {excerpt(partitions_per_run)}: expected {what}, or {{experiment: cells}}"
+        ]
+    faults = []
+    for name, count in partitions_per_run.items():
+        if name not in experiments:
+            near = did_you_mean(str(name), experiments)
+            faults.append(
+                f"partitions_per_run names the experiment {name!r}, which is not given here: {near}"
+            )
+        if not _is_count(count):
+            faults.append(f"partitions_per_run[{name!r}] = {excerpt(count)}: expected {what}")
+    return faults
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1

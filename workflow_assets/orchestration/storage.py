@@ -27,6 +27,11 @@ def home() -> Path:
     return project / FOLDER
 
 
+def store_place() -> str | Path:
+    """Give where the datum store is: what ``WORKFLOW_ASSETS_STORE`` names, or a folder beside Dagster's own files."""
+    return os.environ.get("WORKFLOW_ASSETS_STORE") or home() / "store"
+
+
 def _place(config: dict[str, Any]) -> str:
     folder = home() / str(config["folder"])
     folder.mkdir(parents=True, exist_ok=True)

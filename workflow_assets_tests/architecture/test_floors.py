@@ -21,6 +21,7 @@ HEAVY = frozenset({"dagster", "matplotlib", "numpy", "pandas", "pyarrow", "scipy
 
 DECLARING_FLOOR = (
     "arguments",
+    "automations",
     "canonical",
     "code",
     "contracts",

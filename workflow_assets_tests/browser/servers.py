@@ -46,21 +46,31 @@ class Server:
             raise ServerError(f"{answer['errors']}\n{self.told()}")
         return answer["data"]
 
-    def launch(self, location: str, job: str) -> str:
-        """Launch a job; give the run's id."""
+    def launch(self, location: str, job: str, config: dict[str, Any] | None = None) -> str:
+        """Launch a job, as the launchpad does; give the run's id."""
         launched = self.ask(
-            """mutation ($selector: JobOrPipelineSelector!) {
-                 launchRun(executionParams: {selector: $selector, mode: "default"}) {
+            """mutation ($selector: JobOrPipelineSelector!, $config: RunConfigData) {
+                 launchRun(executionParams: {selector: $selector, mode: "default", runConfigData: $config}) {
                    __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }""",
             selector={
                 "repositoryLocationName": location,
                 "repositoryName": "__repository__",
                 "jobName": job,
             },
+            config=config or {},
         )["launchRun"]
         if "run" not in launched:
             raise ServerError(f"job {job!r} was not launched: {launched}\n{self.told()}")
         return str(launched["run"]["runId"])
+
+    def terminate(self, run: str) -> None:
+        """Cancel a run, as the UI does."""
+        ended = self.ask(
+            "mutation ($id: String!) { terminateRun(runId: $id) { __typename } }",
+            id=run,
+        )["terminateRun"]
+        if ended["__typename"] != "TerminateRunSuccess":
+            raise ServerError(f"run {run} was not terminated: {ended}\n{self.told()}")
 
     def status(self, run: str) -> str:
         """Give a run's status."""
@@ -82,8 +92,8 @@ class Server:
 
 
 @contextmanager
-def serve(command: Sequence[str | os.PathLike[str]], folder: Path) -> Iterator[Server]:
-    """Run `dagster dev` or `dg dev` in a folder; nothing of it is left afterwards."""
+def serve(command: Sequence[str | os.PathLike[str]], folder: Path, **variables: str) -> Iterator[Server]:
+    """Run `dagster dev` or `dg dev` in a folder, with environment variables; nothing of it is left afterwards."""
     for attempt in range(1, ATTEMPTS + 1):
         port = free_port()
         mark = uuid.uuid4().hex
@@ -92,7 +102,7 @@ def serve(command: Sequence[str | os.PathLike[str]], folder: Path) -> Iterator[S
         home.mkdir(exist_ok=True)
         environment = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
         environment.setdefault("XDG_CACHE_HOME", str(Path.home() / ".cache"))  # Matplotlib's list of fonts
-        environment |= {MARK: mark, "HOME": str(home), "DAGSTER_DISABLE_TELEMETRY": "1"}
+        environment |= {MARK: mark, "HOME": str(home), "DAGSTER_DISABLE_TELEMETRY": "1", **variables}
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [*command, "--host", "127.0.0.1", "--port", str(port)],

@@ -61,3 +61,14 @@ def test_a_place_says_which_store_it_is(tmp_path) -> None:
     assert isinstance(open_store(tmp_path), FileStore)
     with pytest.raises(StoreError, match="'s3:/results' is no place in a bucket"):
         open_store("s3:/results")
+
+
+@pytest.mark.parametrize("backend", ["threads", "processes"])
+def test_workers_share_a_bucket(server: Server, backend: str) -> None:
+    """What they compute is found there, and is what one process computes."""
+    store = server.open(unique_place())
+    result = study().run(store, backend=backend, workers=2)
+    assert result.failures == ()
+    assert result.table.equals(study().run().table)
+    assert study().plan(store).data.to_compute == 0
+    assert not study().run(store, backend=backend, workers=2).timings["computed"].any()

@@ -36,7 +36,11 @@ def test_python_blocks_run_in_order_and_print_what_is_shown(document: Path, tmp_
             assert text in done.stdout, f"{document.name} shows what is not printed; this is:\n{done.stdout}"
 
 
-@pytest.mark.parametrize("document", [*DOCUMENTS, PROJECT / "CONTRIBUTING.md"], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "document",
+    [*DOCUMENTS, PROJECT / "CONTRIBUTING.md", *sorted((PROJECT / "deploy").glob("*/README.md"))],
+    ids=lambda path: str(path.relative_to(PROJECT)),
+)
 def test_links_to_files_lead_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):
         assert (document.parent / target).exists(), f"{document.name} links to {target}"

@@ -7,9 +7,11 @@ import dagster as dg
 import pandas as pd
 import pytest
 import yaml
+from dagster._core.run_coordinator.queued_run_coordinator import QueuedRunCoordinator
 
 from workflow_assets import Columns, Experiment, Hypothesis, MemoryStore, source, step, to_dagster
 from workflow_assets.errors import DeclarationError
+from workflow_assets.orchestration.io_managers import DATUMS
 from workflow_assets.orchestration.storage import home
 from workflow_assets.orchestration.types import column_schema, dataframe_type
 from workflow_assets_tests.orchestration.studies import Bench
@@ -176,6 +178,29 @@ def test_run_time_files_lie_in_one_absolute_folder(tmp_path: Path, monkeypatch: 
     assert home() == tmp_path / "deep" / "down" / "elsewhere"
 
 
+@pytest.mark.parametrize(
+    ("named", "opened"),
+    [
+        ("s3://data-of-runs/study", "S3Store('s3://data-of-runs/study')"),
+        ("elsewhere/store", "FileStore('{folder}/elsewhere/store')"),
+        ("", "FileStore('{folder}/.workflow_assets/store')"),
+    ],
+)
+def test_the_environment_names_the_store_unless_the_code_does(
+    named: str, opened: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One image serves wherever it is deployed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("WORKFLOW_ASSETS_HOME", raising=False)
+    monkeypatch.setenv("WORKFLOW_ASSETS_STORE", named)
+    assert _store(to_dagster()) == opened.format(folder=tmp_path)
+    assert _store(to_dagster(store="own")) == f"FileStore('{tmp_path}/own')"
+
+
+def _store(definitions: dg.Definitions) -> str:
+    return repr((definitions.resources or {})[DATUMS].store)
+
+
 def test_shipped_instance_file_keeps_everything_in_that_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,6 +214,20 @@ def test_shipped_instance_file_keeps_everything_in_that_folder(
     assert {path.name for path in (tmp_path / "home").iterdir()} == {"dagster", "artifacts"}, (
         "and logs, once there are some"
     )
+
+
+def test_shipped_instance_file_lets_two_runs_go_on_at_once_and_starts_them_within_a_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKFLOW_ASSETS_HOME", str(tmp_path / "home"))
+    overrides = yaml.safe_load((PROJECT / "dagster.yaml").read_text())
+    with dg.DagsterInstance.local_temp(str(tmp_path), overrides=overrides) as instance:
+        queue = instance.get_concurrency_config().run_queue_config
+        assert queue is not None
+        assert queue.max_concurrent_runs == 2
+        coordinator = instance.run_coordinator
+        assert isinstance(coordinator, QueuedRunCoordinator)
+        assert coordinator.dequeue_interval_seconds == 1
 
 
 def test_instance_file_lies_in_the_ignored_folder_only() -> None:
