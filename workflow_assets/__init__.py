@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from workflow_assets.automations import Schedule, Watch
     from workflow_assets.contracts.annotations import Array, Columns, Metrics
     from workflow_assets.experiments import Experiment
+    from workflow_assets.hooks import Hooks
     from workflow_assets.hypotheses import Hypothesis
     from workflow_assets.inspections import verify
     from workflow_assets.orchestration.buckets import s3_store
     from workflow_assets.orchestration.definitions import to_dagster
     from workflow_assets.provenance import Provenance, trace
     from workflow_assets.replicates import Replicates, resamples
+    from workflow_assets.resources import per_worker
     from workflow_assets.results import Result
     from workflow_assets.sources import Source, asset_source, source
     from workflow_assets.steps import Registry, Step, step
@@ -53,6 +55,9 @@ _HOMES = {
     "Experiment": "experiments",
     "Schedule": "automations",
     "Watch": "automations",
+    # running
+    "Hooks": "hooks",
+    "per_worker": "resources",
     # results
     "Result": "results",
     "Verdict": "verdicts",
@@ -84,6 +89,7 @@ __all__ = [
     "Experiment",
     "File",
     "FileStore",
+    "Hooks",
     "Hypothesis",
     "Items",
     "MemoryStore",
@@ -105,6 +111,7 @@ __all__ = [
     "asset_source",
     "collect_garbage",
     "open_store",
+    "per_worker",
     "pin",
     "pins",
     "register_codec",

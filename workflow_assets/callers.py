@@ -11,6 +11,8 @@ from workflow_assets.contexts import Context
 from workflow_assets.contracts.annotations import Checker, Metrics, checker, metric_type
 from workflow_assets.errors import ContractError, GlobalRandomnessError
 from workflow_assets.plans import PlannedSource, PlannedStep
+from workflow_assets.provenance import peak_memory
+from workflow_assets.resources import Resources
 from workflow_assets.steps import REQUIRED, private_copy
 from workflow_assets.store.codecs import drained
 from workflow_assets.streams import GlobalGenerator, generator, integer, seeded_globals
@@ -35,6 +37,10 @@ class SuspectError(Exception):
     """Some step has drawn from the process's generator, and several were running."""
 
 
+BRIEF = 0.001
+"""A step that takes fewer seconds fills little memory, and asking how much is filled may take longer than it."""
+
+
 class Surroundings:
     """What steps are executed in: here, one at a time, in this thread. Backends derive others.
 
@@ -46,9 +52,14 @@ class Surroundings:
     """Whether somebody wants to be told of each call."""
 
     def __init__(self, resources: Mapping[str, Any]) -> None:
-        self.resources: Mapping[str, Any] = dict(resources)
+        self.resources = Resources(resources)
         self.watch = GlobalGenerator()
         self._runner: asyncio.Runner | None = None
+        self._peak = 0  # when it was last asked for
+
+    def resources_for(self, coroutine: bool) -> Resources:  # noqa: ARG002 - for those derived
+        """Give what a step finds in ``ctx.resources``."""
+        return self.resources
 
     def alone(self) -> AbstractContextManager[None]:
         """Keep all other steps of this process from running meanwhile."""
@@ -71,6 +82,12 @@ class Surroundings:
         """Call a function that may be ended from outside; whoever can do that is told."""
         return nullcontext()
 
+    def peak_memory(self, seconds: float) -> int | None:
+        """Give the most bytes that the process has used by the end of a step that took so long, if that is known."""
+        if seconds >= BRIEF or not self._peak:
+            self._peak = peak_memory()
+        return self._peak
+
     def wait_for(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Give what a coroutine comes to."""
         if self._runner is None:
@@ -81,6 +98,7 @@ class Surroundings:
 
     def close(self) -> None:
         """Let go of all that was opened for steps."""
+        self.resources.close()
         if self._runner is not None:
             self._runner.close()
             self._runner = None
@@ -192,9 +210,8 @@ class Caller:
             arguments["treatment"] = place.treatment
         if "ctx" not in given:
             return None
-        context = Context(
-            self.slot, place.treatment, place.replicate, self.surroundings.resources, self.declared
-        )
+        resources = self.surroundings.resources_for(self.is_coroutine)
+        context = Context(self.slot, place.treatment, place.replicate, resources, self.declared)
         arguments["ctx"] = context
         return context
 

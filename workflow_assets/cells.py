@@ -13,6 +13,7 @@ import traceback
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor
+from contextlib import contextmanager, nullcontext
 from math import inf
 from typing import Any, NamedTuple
 
@@ -22,12 +23,14 @@ from workflow_assets.errors import (
     CodecError,
     ContractError,
     CorruptDatumError,
+    ResourceError,
     StoreError,
     WorkflowAssetsError,
 )
+from workflow_assets.hooks import Listeners
 from workflow_assets.outcomes import Failure, Handle, Outcome
 from workflow_assets.plans import Plan, PlannedSource, PlannedStep
-from workflow_assets.provenance import Origins, peak_memory
+from workflow_assets.provenance import Origins
 from workflow_assets.references import References
 from workflow_assets.sources import AssetSource
 from workflow_assets.store.base import Record, Store
@@ -37,9 +40,6 @@ from workflow_assets.traits import Retries
 logger = logging.getLogger("workflow_assets")
 
 Planned = PlannedStep | PlannedSource
-
-_BRIEF = 0.001
-"""A step that takes fewer seconds fills little memory, and asking how much is filled may take longer than it."""
 
 _LARGE = 1 << 20
 """What is larger than this is stored at once: its value is not held while others are computed."""
@@ -57,12 +57,14 @@ class Work:
         resources: Mapping[str, Any] | None = None,
         run_id: str = "",
         compute: bool = True,
+        listeners: Listeners | None = None,
         surroundings: Surroundings | None = None,
     ) -> None:
         self.plan = plan
         self.store = store
         self.surroundings = Surroundings(resources or {}) if surroundings is None else surroundings
         self.run_id = run_id or plan.nonce
+        self.listeners = Listeners() if listeners is None else listeners
         self.compute = compute
         self.forced = plan.following(force)
         self.constants: dict[Planned, Outcome] = {}
@@ -80,7 +82,6 @@ class Work:
                 self._uses[given] += inf if often else 1
         self.found: Mapping[str, Record | None] = {}
         self.looked = 0.0
-        self.peak = 0  # bytes of memory, when it was last asked for
         self.lost = 0  # data that another run, at work on the same, has stored first
         if compute:
             store.check_writable()
@@ -111,6 +112,13 @@ class Cell:
         self.place = place
         self.keys = keys
         self.shared = {} if shared is None else shared
+        self._begun = False
+
+    def begin(self) -> None:
+        """Tell that the cell begins, once."""
+        if not self._begun:
+            self._begun = True
+            self.run.listeners.before_cell(self.place.treatment, self.place.replicate, self.place.seed)
 
     def wanted(self, slots: frozenset[str] | None) -> Iterator[tuple[str, PlannedStep]]:
         """Give the steps whose data are stored, or those of them that are asked for."""
@@ -207,28 +215,46 @@ class Cell:
         """Call the function of a step, again where that may help; raise what the last attempt raises."""
         caller = self.run.caller(planned)
         retries = planned.node.step.retries
-        attempt, alone = 1, False
+        attempt, alone, again = 1, False, False
         while True:
             arguments = {}
             for parameter, given in planned.inputs:
                 arguments[parameter] = argument = self._argument(given)
                 if isinstance(argument, Failure):
                     return argument
-            started = time.perf_counter()
             try:
-                value, recorded = caller.call(arguments, self.place, alone=alone)
+                with self._told(planned, attempt, again) if self.run.listeners.steps else _UNTOLD:
+                    started = time.perf_counter()
+                    value, recorded = caller.call(arguments, self.place, alone=alone)
+                    seconds = time.perf_counter() - started
             except SuspectError:
-                alone = True
-            except WorkflowAssetsError:
-                raise
-            except retries.on as error:
-                if attempt > retries.times:
+                alone = again = True
+            except Exception as error:
+                cause = error.__cause__ if isinstance(error, ResourceError) else error
+                worthwhile = isinstance(cause, retries.on) and not isinstance(cause, WorkflowAssetsError)
+                if attempt > retries.times or not worthwhile:
                     raise
                 self._wait(planned, retries, attempt, error)
-                attempt += 1
+                attempt, again = attempt + 1, False
             else:
-                seconds = time.perf_counter() - started
                 return _Evaluated(value, caller.metrics(value, recorded), recorded, seconds)
+
+    @contextmanager
+    def _told(self, planned: PlannedStep, attempt: int, again: bool) -> Iterator[None]:
+        """Tell the hooks of a call: once, where it is done `again` since nothing can be said of it."""
+        tell, place = self.run.listeners.step, self.place
+        of = (place.treatment, place.replicate if planned.varies else "", planned.name, attempt)
+        if not again:
+            tell("before_step", *of)
+        started = time.perf_counter()
+        try:
+            yield
+        except SuspectError:
+            raise
+        except BaseException as error:
+            tell("after_step", *of, seconds=time.perf_counter() - started, error=error)
+            raise
+        tell("after_step", *of, seconds=time.perf_counter() - started)
 
     def _wait(self, planned: PlannedStep, retries: Retries, attempt: int, error: Exception) -> None:
         pause = retries.pause(attempt, random.Random())  # noqa: S311 - so that cells come back one by one
@@ -266,9 +292,8 @@ class Cell:
                 made["replicate"], made["seed"] = self.place.replicate, self.place.seed
         made["seconds"] = round(seconds, 6)
         made["created"] = round(time.time(), 3)
-        if seconds >= _BRIEF or not self.run.peak:
-            self.run.peak = peak_memory()
-        made["peak_memory"] = self.run.peak
+        if (peak := self.run.surroundings.peak_memory(seconds)) is not None:
+            made["peak_memory"] = peak
         made["run"] = self.run.run_id
         return made
 
@@ -289,5 +314,7 @@ class _Evaluated(NamedTuple):
     recorded: Recorded
     seconds: float
 
+
+_UNTOLD = nullcontext()
 
 _OURS = {__name__, Caller.__module__, "asyncio.runners", "asyncio.base_events"}

@@ -8,7 +8,9 @@ Every error says what was given, what was expected, what to do, and which names 
     ├── UnkeyableError         a value cannot be part of a compute key
     ├── GlobalRandomnessError  a step drew from a global random generator without saying so
     ├── ContextError           a step wrote to its frozen context, or recorded a metric it did not declare
+    ├── ResourceError          a resource that each worker opens for itself could not be opened
     ├── UnknownNameError       a name that the experiment, store or result does not have
+    │   └── UnknownResourceError  a step asks for a resource that the run was not given
     ├── CellsFailedError       some cells of a run failed; `failures` lists them
     ├── LimitError             a run is expected to take longer or write more than it may
     └── StoreError             the datum store cannot do what was asked
@@ -62,8 +64,21 @@ class ContextError(WorkflowAssetsError):
     """A step used its context in a way that would make results irreproducible."""
 
 
+class ResourceError(WorkflowAssetsError):
+    """A resource that each worker opens for itself could not be opened; its cause says why."""
+
+
 class UnknownNameError(WorkflowAssetsError, LookupError):
     """A name was asked for that does not exist."""
+
+
+class UnknownResourceError(UnknownNameError, KeyError):
+    """A step asks for a resource that the run was not given.
+
+    A key error, so that ``ctx.resources.get(name)`` is None.
+    """
+
+    __str__ = Exception.__str__  # that of a key error would quote the sentence
 
 
 class CellsFailedError(WorkflowAssetsError):

@@ -13,9 +13,11 @@ from workflow_assets.backends.choices import check_needs, choose
 from workflow_assets.declarations import Declaration
 from workflow_assets.dispatches import Dispatch
 from workflow_assets.errors import DeclarationError, excerpt
+from workflow_assets.hooks import Hooks, Listeners
 from workflow_assets.mirrors import Copies
 from workflow_assets.outcomes import CellOutcome, Failure
 from workflow_assets.plans import Plan
+from workflow_assets.progress import Tally
 from workflow_assets.runs import Run
 from workflow_assets.store.base import MemoryStore, Store
 from workflow_assets.tasks import Setup
@@ -33,6 +35,7 @@ class Execution:
         capacity: how much there is of what steps need.
         max_failures: after so many failed cells, no more are begun.
         resources: what steps find in ``ctx.resources``.
+        hooks: what is told of the run, its cells and steps.
     """
 
     backend: Any = None
@@ -40,6 +43,7 @@ class Execution:
     capacity: Mapping[str, Any] | None = None
     max_failures: int | None = None
     resources: Mapping[str, Any] | None = None
+    hooks: tuple[Hooks, ...] = ()
 
     def check(self, declaration: Declaration) -> tuple[Backend | None, Mapping[str, float]]:
         """Give the backend, and how much there is of what steps need.
@@ -75,13 +79,23 @@ class Execution:
         backend, capacity = self.check(plan.declaration)
         cells = list(dict.fromkeys(cells))
         forced = tuple(force)
-        run = Run(plan, store, force=forced, resources=self.resources, run_id=run_id, compute=compute)
+        listeners = Listeners(self.hooks, plan.declaration.name, run_id or plan.nonce)
+        run = Run(
+            plan,
+            store,
+            force=forced,
+            resources=self.resources,
+            run_id=run_id,
+            listeners=listeners,
+            compute=compute,
+        )
         if backend is None or not compute:
             outcomes = run.cells(cells, slots)
         else:
             outcomes = self._dispatched(run, backend, capacity, forced, cells, slots)
         with closing(outcomes):  # type: ignore[type-var] # a generator
-            yield from outcomes if self.max_failures is None else self._stopping(plan, outcomes, cells)
+            known = outcomes if self.max_failures is None else self._stopping(plan, outcomes, cells)
+            yield from _told(known, listeners, len(cells)) if listeners.functions else known
 
     def _dispatched(
         self,
@@ -106,6 +120,7 @@ class Execution:
                 force,
                 wanted,
                 dict(self.resources or {}),
+                run.listeners,
             )
             yield from Dispatch(run, backend, setup, capacity, copies).cells(cells, wanted)
 
@@ -131,3 +146,21 @@ class Execution:
             yield CellOutcome(
                 treatment, key, seed, {}, frozenset(), failure, steps, plan.keys(replicate, seed)
             )
+
+
+def _told(outcomes: Iterator[CellOutcome], listeners: Listeners, cells: int) -> Iterator[CellOutcome]:
+    """Tell the hooks of the run, and of each cell that is done."""
+    listeners.run("before_run", cells)
+    tally = Tally(cells)
+    error: BaseException | None = None
+    try:
+        for outcome in outcomes:
+            tally.add(outcome)
+            listeners.after_cell(outcome)
+            yield outcome
+    except BaseException as raised:
+        error = raised
+        raise
+    finally:
+        counts = {"done": tally.done, "stored": tally.stored, "failed": tally.failed}
+        listeners.run("after_run", cells, **counts, seconds=tally.seconds, error=error)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from workflow_assets.acceptances import Acceptance
     from workflow_assets.explanations import Explanation
     from workflow_assets.forecasts import Forecast
+    from workflow_assets.hooks import Hooks
     from workflow_assets.inspections import Audit
     from workflow_assets.results import Result
     from workflow_assets.store.base import Store
@@ -51,6 +52,8 @@ class Experiment(Declaration):
         max_failures: int | None = None,
         max_seconds: float | None = None,
         max_bytes: float | None = None,
+        hooks: Hooks | Iterable[Hooks] | None = None,
+        progress: bool | None = None,
     ) -> Result:
         """Run the experiment and give its results.
 
@@ -61,7 +64,7 @@ class Experiment(Declaration):
             treatments: run only these; all by default.
             replicates: run only the replicates of these keys (``"0007"``, or a unit's name); all by default.
             force: steps and sources to compute again, with all that follows from them.
-            resources: what steps find in ``ctx.resources``.
+            resources: what steps find in ``ctx.resources``; with `per_worker`, each worker opens its own.
             backend: who executes cells: ``"serial"`` (the default), ``"threads"``, ``"processes"``, ``"asyncio"``,
                 ``"dask"``, a backend with options such as ``Dask("tcp://…")``, or a `concurrent.futures.Executor`. The
                 results are the same.
@@ -70,6 +73,9 @@ class Experiment(Declaration):
             max_failures: begin no more cells after so many have failed.
             max_seconds: how long computing may take, all steps one after the other.
             max_bytes: how much may be written, in bytes of values.
+            hooks: functions that are told when the run, its cells and steps begin and end.
+            progress: whether to show a bar with cells done, stored and failed, rate and time left; by default in a
+                terminal or notebook, if the run takes longer than a moment.
 
         Raises `UnknownNameError` for a name that the experiment does not have, and before anything is computed
         `StoreError` where something is to be computed and the store cannot be written, `DeclarationError` where the
@@ -78,11 +84,13 @@ class Experiment(Declaration):
         """
         from workflow_assets.executions import Execution
         from workflow_assets.forecasts import forecast
+        from workflow_assets.hooks import read_hooks
         from workflow_assets.plans import Plan
+        from workflow_assets.progress import shown
         from workflow_assets.results import Result, describe_failures
         from workflow_assets.store.base import MemoryStore
 
-        execution = Execution(backend, workers, capacity, max_failures, resources)
+        execution = Execution(backend, workers, capacity, max_failures, resources, read_hooks(hooks))
         execution.check(self)
         store = MemoryStore() if store is None else store
         unwritable: StoreError | None = None
@@ -98,7 +106,7 @@ class Experiment(Declaration):
                 raise unwritable
             expected.check(max_seconds, max_bytes)
         outcomes = execution.cells(plan, store, chosen, force=forced, compute=unwritable is None)
-        result = Result.collect(self, outcomes, store)
+        result = Result.collect(self, shown(outcomes, self.name, len(chosen), progress), store)
         if result.failures:
             logger.warning("%s: %s", self.name, describe_failures(result.failures, len(result.outcomes)))
         return result

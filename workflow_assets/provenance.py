@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -175,6 +176,33 @@ def peak_memory() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
+def reset_peak_memory() -> None:
+    """Have `recent_peak_memory` tell of what follows only, where the system allows that: on Linux.
+
+    Only for processes of our own: what others want to know of theirs must stay what it is.
+    """
+    with suppress(OSError):
+        descriptor = os.open("/proc/self/clear_refs", os.O_WRONLY)
+        try:
+            os.write(descriptor, b"5")
+        finally:
+            os.close(descriptor)
+
+
+def recent_peak_memory() -> int:
+    """Give the most bytes of memory that this process has used since the last reset, or else so far."""
+    try:
+        descriptor = os.open("/proc/self/status", os.O_RDONLY)
+        try:
+            status = os.read(descriptor, 1 << 14)
+        finally:
+            os.close(descriptor)
+        # What `getrusage` tells of a process counts what its parent had used when it was started.
+        return int(status.partition(b"VmHWM:")[2].split()[0]) * 1024
+    except (OSError, IndexError):
+        return peak_memory()
+
+
 def _moment(seconds: float) -> datetime.datetime:
     return datetime.datetime.fromtimestamp(seconds, datetime.UTC)
 
@@ -185,9 +213,10 @@ class Provenance:
 
     `code` has the source of every function and class that the step reached, and the values of constants in short, as
     they were then; `parameters` the values in effect, as text; `inputs` the keys of what each parameter was handed.
-    `seconds` is how long the step took, `peak_memory` the most bytes that its process had used until then. `run` says
-    where and when: host, system, start, git commit. `accepted` lists later changes of the code that somebody has
-    declared to change no result.
+    `seconds` is how long the step took, `peak_memory` the most bytes that its process had used until then; in a worker
+    process, on Linux, while the step ran, and None for a step of less than a millisecond. `run` says where and when:
+    host, system, start, git commit. `accepted` lists later changes of the code that somebody has declared to change no
+    result.
     """
 
     key: str
@@ -241,7 +270,7 @@ class Provenance:
                 f"  run         {self.run['run']} on {self.run['host']}, started {self.run['started']}"
             )
         took = f"{self.seconds:.3g} s" + (
-            f", at most {self.peak_memory / 2**20:.0f} MB so far" if self.peak_memory else ""
+            f", at most {self.peak_memory / 2**20:.0f} MB" if self.peak_memory else ""
         )
         lines.append(f"  took        {took}")
         lines += [f"  accepted    {one}" for one in self.accepted]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import statistics
+from collections import Counter
 from typing import Any
 
 from workflow_assets.results import Result, describe_failures
@@ -55,6 +57,33 @@ def _row(cells: list[str]) -> str:
 
 def _escape(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
+
+
+def timing_rows(result: Result) -> tuple[list[str], list[list[str]]]:
+    """Give the header and a row for each step: data, those computed now, seconds and memory of each datum once."""
+    header = ["step", "data", "computed now", "total s", "median s", "max s", "peak MB"]
+    taken: dict[str, dict[str, tuple[float, int]]] = {}
+    computed: Counter[str] = Counter()
+    for row in result.outcomes:
+        computed.update(row.computed)
+        for slot, seconds in row.seconds.items():
+            taken.setdefault(slot, {})[row.keys[slot]] = seconds, row.memory[slot] or 0
+    rows = []
+    for slot in result.declaration.asset_slots:
+        data = list(taken.get(slot, {}).values())
+        seconds_of = [seconds for seconds, _ in data] or [0.0]
+        numbers = [sum(seconds_of), statistics.median(seconds_of), max(seconds_of)]
+        peak = max((memory for _, memory in data), default=0) / 2**20
+        rows.append(
+            [slot, str(len(data)), str(computed[slot]), *(f"{one:.3g}" for one in numbers), f"{peak:.0f}"]
+        )
+    return header, rows
+
+
+def markdown_timings(result: Result) -> str:
+    """Tell in Markdown what each step took."""
+    header, rows = timing_rows(result)
+    return "\n".join([_row(header), _row(["---"] * len(header)), *(_row(row) for row in rows)])
 
 
 def terminal_summary(result: Result) -> str:

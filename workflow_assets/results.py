@@ -85,15 +85,20 @@ class Result:
 
     @cached_property
     def timings(self) -> pd.DataFrame:
-        """The seconds that each step of each cell took when its datum was computed, and whether that was now."""
+        """The seconds and bytes of memory that each step of each cell took, and whether it was computed now.
+
+        They were taken when the datum was computed. `peak_memory` is the most that the process used: during the step in
+        a worker process, on Linux (not told of one of less than a millisecond); elsewhere until then.
+        """
         import pandas as pd
 
         rows = [
-            (row.treatment, row.replicate, slot, seconds, slot in row.computed)
+            (row.treatment, row.replicate, slot, seconds, slot in row.computed, row.memory[slot])
             for row in self.outcomes
             for slot, seconds in row.seconds.items()
         ]
-        return pd.DataFrame(rows, columns=["treatment", "replicate", "step", "seconds", "computed"])
+        columns = ["treatment", "replicate", "step", "seconds", "computed", "peak_memory"]
+        return pd.DataFrame(rows, columns=columns).astype({"peak_memory": "Int64"})
 
     @cached_property
     def records(self) -> pd.DataFrame:
@@ -227,6 +232,7 @@ class _Row(NamedTuple):
     seed: int
     metrics: Mapping[str, Any]
     seconds: Mapping[str, float]
+    memory: Mapping[str, int | None]
     computed: frozenset[str]
     failure: Failure | None
     keys: Mapping[str, str]
@@ -239,6 +245,7 @@ class _Row(NamedTuple):
             outcome.seed,
             outcome.metrics() if outcome.failure is None else {},
             {slot: record.provenance.get("seconds", 0.0) for slot, record in outcome.records.items()},
+            {slot: record.provenance.get("peak_memory") for slot, record in outcome.records.items()},
             outcome.computed,
             outcome.failure,
             {slot: record.key for slot, record in outcome.records.items()},

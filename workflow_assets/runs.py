@@ -37,6 +37,7 @@ class Run(Work):
         force: slots and sources to compute again although they are stored; what follows from them is, too.
         resources: what steps find in ``ctx.resources``.
         run_id: noted in the provenance of what is computed.
+        listeners: the hooks that are told of cells and steps.
         compute: False to look only at what is stored; a cell that is not is a failure that says so.
 
     Raises `UnknownNameError` for a forced name that the experiment does not have, and `StoreError` at once if the
@@ -169,11 +170,14 @@ class ReplicateCells:
         """Find or compute the data of one step, where a cell wants it."""
         for cell in self.cells:
             if any(step is mine for _, mine in cell.wanted(wanted)):
+                cell.begin()
                 cell.outcome(step)
 
     def work(self, wanted: frozenset[str] | None) -> bool:
         """Find or compute the data of all cells, unless another run turns out to be at it; say if all are there."""
         lost = self.run.lost
+        for cell in self.cells:
+            cell.begin()
         outcomes = (cell.outcome(step) for cell in self.cells for _, step in cell.wanted(wanted))
         return all(self.run.lost == lost for _ in outcomes)
 
@@ -181,6 +185,7 @@ class ReplicateCells:
         """Find or compute the data of all cells."""
         told: set[PlannedStep] = set()
         for cell in self.cells:
+            cell.begin()
             treatment = cell.place.treatment
             records: dict[str, Record] = {}
             computed: list[str] = []

@@ -10,11 +10,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from workflow_assets.callers import Place, Surroundings
 from workflow_assets.cells import Cell, Planned
+from workflow_assets.hooks import Listeners
 from workflow_assets.outcomes import CellOutcome, Failure, Handle, Outcome
 from workflow_assets.plans import Plan, PlannedSource, PlannedStep
 from workflow_assets.references import References
@@ -96,6 +98,7 @@ class Setup:
     force: tuple[str, ...] = ()
     slots: frozenset[str] | None = None
     resources: Mapping[str, object] = field(default_factory=dict)
+    listeners: Listeners = field(default_factory=Listeners)
 
 
 class Worker:
@@ -113,6 +116,7 @@ class Worker:
             force=setup.force,
             resources=setup.resources,
             run_id=setup.run_id,
+            listeners=setup.listeners,
             surroundings=surroundings,
         )
         self.slots = setup.slots
@@ -164,10 +168,11 @@ class Worker:
 
     def close(self) -> None:
         """Let go of what was opened."""
-        if self.run.pool is not None:
-            self.run.pool.shutdown(cancel_futures=True)
-        self.run.claim.__exit__(None, None, None)
-        self.run.surroundings.close()
+        with ExitStack() as stack:
+            stack.callback(self.run.claim.__exit__, None, None, None)
+            if self.run.pool is not None:
+                stack.callback(self.run.pool.shutdown, cancel_futures=True)
+            self.run.surroundings.close()  # first: who cancels does not wait for long
 
     def _take(self, known: Iterable[Known]) -> dict[str, dict[Planned, Outcome]]:
         """Take note of what is known; give what belongs to single replicates."""

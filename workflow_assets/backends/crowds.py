@@ -10,6 +10,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 from workflow_assets.callers import Surroundings
+from workflow_assets.resources import Resources
 
 PATIENCE = 2.0
 """Seconds that threads are given to stop."""
@@ -60,9 +61,14 @@ class Crowd:
 
 
 class Loop:
-    """An event loop in a thread of its own, for the coroutines of all cells; plain functions take turns."""
+    """An event loop in a thread of its own, for the coroutines of all cells; plain functions take turns.
 
-    def __init__(self) -> None:
+    Args:
+        resources: what coroutines find in ``ctx.resources``: one set for all of them, since they share a thread.
+    """
+
+    def __init__(self, resources: Mapping[str, Any]) -> None:
+        self.resources = Resources(resources)
         self.turn = threading.Lock()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="event loop", daemon=True)
@@ -80,6 +86,7 @@ class Loop:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            self.resources.close()
             await self._loop.shutdown_asyncgens()
 
         with suppress(TimeoutError):
@@ -99,6 +106,10 @@ class ThreadSurroundings(Surroundings):
         self._loop = loop
         self._mutex = threading.Lock()
         self._inside = 0  # the thread that is in the middle of a step
+
+    def resources_for(self, coroutine: bool) -> Resources:
+        """Give what a step finds in ``ctx.resources``: what was opened in the thread that it runs in."""
+        return self._loop.resources if coroutine and self._loop is not None else self.resources
 
     @property
     def crowded(self) -> bool:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, wait
+from contextlib import suppress
 from dataclasses import dataclass
 
 from workflow_assets.backends.base import Capabilities, Ended, PoolBrokenError
-from workflow_assets.backends.crowds import Crowd, ThreadSurroundings
+from workflow_assets.backends.crowds import PATIENCE, Crowd, ThreadSurroundings
 from workflow_assets.backends.payloads import pack, unpack
 from workflow_assets.canonical import digest
+from workflow_assets.resources import PerWorker
 from workflow_assets.tasks import Done, Setup, Task, Worker
 
 
@@ -56,6 +60,7 @@ class ExecutorPool:
         self._executor = executor
         self._payload = pack(setup)
         self._token = digest(setup.run_id, then=[self._payload])
+        self._opens = any(isinstance(one, PerWorker) for one in setup.resources.values())
         self._flying: set[Future[Done]] = set()
         self._outbox: queue.SimpleQueue[tuple[Task, Future[Done]]] = queue.SimpleQueue()
 
@@ -85,10 +90,18 @@ class ExecutorPool:
         except queue.Empty:
             return ended
 
-    def close(self, *, kill: bool) -> None:  # noqa: ARG002 - nothing that runs can be ended
-        """Take back what has not begun; the executor is the caller's to shut down."""
+    def close(self, *, kill: bool) -> None:
+        """Take back what has not begun; the executor is the caller's to shut down.
+
+        Its workers are asked to close what they have opened: as many as there may be, since nobody can choose one.
+        """
         for future in self._flying:
             future.cancel()
+        if not self._opens:
+            return
+        with suppress(RuntimeError):  # broken, or shut down
+            asked = [self._executor.submit(release, self._token) for _ in range(self.workers + self.ahead)]
+            wait(asked, 0 if kill else PATIENCE)
 
 
 def _ended(task: Task, future: Future[Done]) -> Ended:
@@ -100,17 +113,51 @@ def _ended(task: Task, future: Future[Done]) -> Ended:
         return Ended(task, error)
 
 
+_TURN = 0.05
+"""Seconds that a process is kept busy, so that the others are asked, too, to close what they have opened."""
+
+_WAIT = 0.5
+"""Seconds that a thread waits for the others of its process to do so."""
+
 _CROWD = Crowd()
 _LOCAL = threading.local()
+_OPEN: Counter[str] = Counter()  # the threads of this process that do tasks, by run
+_CLOSED = threading.Condition()
 
 
 def perform(token: str, payload: bytes, task: Task) -> Done:
     """Do a task, wherever this is called; what the run needs is read once in each thread."""
     if getattr(_LOCAL, "token", None) != token:
-        if (old := getattr(_LOCAL, "worker", None)) is not None:
-            old.close()
+        _close()
         setup = unpack(payload)
         _LOCAL.worker = Worker(setup, ThreadSurroundings(setup.resources, _CROWD, None))
         _LOCAL.token = token
+        with _CLOSED:
+            _OPEN[token] += 1
     worker: Worker = _LOCAL.worker
     return worker.perform(task)
+
+
+def release(token: str) -> None:
+    """Close what this thread has opened for a run."""
+    if getattr(_LOCAL, "token", None) == token:
+        _close()
+    with _CLOSED:
+        _CLOSED.wait_for(lambda: token not in _OPEN, _WAIT)
+    time.sleep(_TURN)
+
+
+def _close() -> None:
+    token: str | None = getattr(_LOCAL, "token", None)
+    if token is None:
+        return
+    worker: Worker = _LOCAL.worker
+    del _LOCAL.token, _LOCAL.worker
+    try:
+        worker.close()
+    finally:
+        with _CLOSED:
+            _OPEN[token] -= 1
+            if not _OPEN[token]:
+                del _OPEN[token]
+            _CLOSED.notify_all()

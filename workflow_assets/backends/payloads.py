@@ -19,6 +19,7 @@ import cloudpickle
 
 from workflow_assets.errors import DeclarationError
 from workflow_assets.functions import Registered, find
+from workflow_assets.hooks import ELSEWHERE
 from workflow_assets.tasks import Setup
 
 _MAIN = "__main__"
@@ -90,10 +91,12 @@ def _fault(value: Any) -> str:
 def _faults(setup: Setup) -> Iterator[str]:
     declaration = setup.plan.declaration
     steps = {node.step: None for workflow in declaration.workflows.values() for node in workflow}
+    hooks = setup.listeners.functions
     members: Mapping[str, Mapping[str, Any]] = {
         "step": {step.name: step for step in steps},
         "source": declaration.sources,
         "resource": setup.resources,
+        "hook": {moment: hooks[moment] for moment in ELSEWHERE if moment in hooks},
     }
     cure = {"resource": "; make it in the workers: per_worker(...)"}
     for kind, named in members.items():

@@ -56,7 +56,7 @@ class Coroutines:
 
     def open(self, setup: Setup) -> ThreadPool:
         """Start the event loop, and a thread for each cell that may wait in it."""
-        return ThreadPool(setup, self.workers or 100, Loop())
+        return ThreadPool(setup, self.workers or 100, Loop(setup.resources))
 
 
 class ThreadPool:

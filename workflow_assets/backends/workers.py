@@ -62,6 +62,7 @@ def work(pipe: connection.Connection, files: Files, levels: Mapping[str, int]) -
     except (EOFError, BrokenPipeError, CancelledWorkerError):
         pass
     finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is ending: what is open is closed first
         if worker is not None:
             worker.close()
         sys.stdout.flush()

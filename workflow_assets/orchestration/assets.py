@@ -26,13 +26,15 @@ from workflow_assets.orchestration.keys import (
     source_keys,
     step_key,
 )
+from workflow_assets.orchestration.logs import followed
+from workflow_assets.orchestration.pools import needs_tags
 from workflow_assets.orchestration.types import column_schema
 from workflow_assets.orchestration.versions import CodeVersions
-from workflow_assets.outcomes import Failure
 from workflow_assets.plans import Plan
 from workflow_assets.plots import estimation_plot
 from workflow_assets.provenance import Origins
-from workflow_assets.reports import markdown_summary, terminal_summary
+from workflow_assets.reports import markdown_summary, markdown_timings, terminal_summary
+from workflow_assets.resources import PerWorker
 from workflow_assets.results import Result, describe_failures
 from workflow_assets.runs import Run
 from workflow_assets.sources import AssetSource, Source
@@ -81,6 +83,7 @@ class RunConfig(dg.Config):
             {**(default.capacity or {}), **self.capacity},
             self.max_failures or default.max_failures,
             resources,
+            default.hooks,
         )
 
 
@@ -123,6 +126,7 @@ def step_assets(
     store: Store,
     resources: Mapping[str, Any],
     execution: Execution,
+    pool: str | None = None,
     partitions_per_run: int | None = None,
 ) -> dg.AssetsDefinition:
     """Compile the steps: one multi-asset over the grid, for work by partition.
@@ -143,7 +147,9 @@ def step_assets(
             if partitions_per_run is None
             else dg.BackfillPolicy.multi_run(partitions_per_run)
         ),
-        required_resource_keys=set(resources),
+        required_resource_keys=_of_dagster(resources),
+        op_tags=needs_tags(experiment, execution),
+        pool=pool,
     )
     def compute_steps(
         context: dg.AssetExecutionContext, config: RunConfig
@@ -160,15 +166,11 @@ def step_assets(
         log = MaterializationLog(context, experiment, plan, slots)
         failures = []
         latest: dict[str, str] = {}
-        try:
-            for outcome in chosen.cells(plan, store, cells, slots, force=config.force, run_id=run_id):
-                log.add(outcome)
-                if outcome.failure is not None:
-                    failures.append(outcome.failure)
-                    _log_failure(context, outcome.failure)
-                latest = {slot: record.key for slot, record in outcome.records.items()}
-        finally:
-            log.write()
+        outcomes = chosen.cells(plan, store, cells, slots, force=config.force, run_id=run_id)
+        for outcome in followed(context, outcomes, log, len(cells)):
+            if outcome.failure is not None:
+                failures.append(outcome.failure)
+            latest = {slot: record.key for slot, record in outcome.records.items()}
         if failures:
             raise dg.Failure(describe_failures(failures, len(cells)), allow_retries=False)
         if results_key(experiment.name) in context.job_def.asset_layer.executable_asset_keys:
@@ -187,7 +189,11 @@ def step_assets(
 
 
 def results_assets(
-    experiment: Experiment, store: Store, resources: Mapping[str, Any], execution: Execution
+    experiment: Experiment,
+    store: Store,
+    resources: Mapping[str, Any],
+    execution: Execution,
+    pool: str | None = None,
 ) -> dg.AssetsDefinition:
     """Compile the results: an unpartitioned asset that completes the grid, judges it and says so in checks."""
     name = experiment.name
@@ -215,34 +221,26 @@ def results_assets(
         check_specs=check_specs(experiment),
         name=f"{name}__results",
         can_subset=True,
-        required_resource_keys=set(resources),
+        required_resource_keys=_of_dagster(resources),
+        op_tags=needs_tags(experiment, execution),
+        pool=pool,
     )
     def complete_grid(context: dg.AssetExecutionContext, config: RunConfig) -> Iterator[Any]:
         plan = _plan(context, experiment, store)
         materialise = key in context.selected_asset_keys
         chosen = config.execution(execution, _resources(context, resources))
+        cells = plan.cells()
         outcomes = chosen.cells(
             plan,
             store,
-            plan.cells(),
+            cells,
             force=config.force,
             run_id=context.run.run_id,
             compute=materialise,
         )
         log = MaterializationLog(context, experiment, plan, experiment.asset_slots)
-
-        def told() -> Iterator[Any]:
-            try:
-                for outcome in outcomes:
-                    if materialise:
-                        log.add(outcome)
-                    if outcome.failure is not None and materialise:
-                        _log_failure(context, outcome.failure)
-                    yield outcome
-            finally:
-                log.write()
-
-        result = Result.collect(experiment, told(), store)
+        told = followed(context, outcomes, log, len(cells)) if materialise else outcomes
+        result = Result.collect(experiment, told, store)
         if materialise:
             record = _store_table(experiment, result, store, context.run.run_id)
             yield dg.MaterializeResult(
@@ -276,10 +274,6 @@ def _check_upstream(context: dg.AssetExecutionContext, source: AssetSource) -> N
             f"source {source.name!r} reads the Dagster asset {'/'.join(source.asset)!r}, whose newest value is not in "
             f"this store: declare the asset with io_manager_key={DATUMS!r}, and materialise it again"
         )
-
-
-def _log_failure(context: dg.AssetExecutionContext, failure: Failure) -> None:
-    context.log.error("%s × %s failed\n%s", failure.treatment, failure.replicate, failure.traceback)
 
 
 def _step_spec(experiment: Experiment, slot: str, versions: CodeVersions) -> dg.AssetSpec:
@@ -328,7 +322,13 @@ def _changes(experiment: Experiment, slot: str) -> dict[str, str]:
 
 
 def _resources(context: dg.AssetExecutionContext, resources: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: getattr(context.resources, name) for name in resources}
+    ours = {name: given for name, given in resources.items() if isinstance(given, PerWorker)}
+    return {**ours, **{name: getattr(context.resources, name) for name in _of_dagster(resources)}}
+
+
+def _of_dagster(resources: Mapping[str, Any]) -> set[str]:
+    """Give the resources that Dagster opens; the others are opened by each worker."""
+    return {name for name, given in resources.items() if not isinstance(given, PerWorker)}
 
 
 def _store_table(experiment: Experiment, result: Result, store: Store, run_id: str) -> Record:
@@ -359,6 +359,7 @@ def _results_metadata(result: Result, key: str, plan: Plan) -> dict[str, Any]:
         "dagster/row_count": len(result.outcomes),
         "failed": len(result.failures),
         "summary": dg.MetadataValue.md(markdown_summary(result)),
+        "steps": dg.MetadataValue.md(markdown_timings(result)),
     }
     if plan.sources:
         metadata[SOURCES] = {name: planned.key for name, planned in plan.sources.items()}

@@ -1,7 +1,7 @@
 """Experiments compiled to Dagster in one call."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -10,6 +10,7 @@ from workflow_assets.automations import Automation, Schedule, Watch
 from workflow_assets.errors import DeclarationError, did_you_mean, excerpt
 from workflow_assets.executions import Execution
 from workflow_assets.experiments import Experiment
+from workflow_assets.hooks import Hooks, read_hooks
 from workflow_assets.orchestration.assets import results_assets, source_assets, step_assets
 from workflow_assets.orchestration.automations import (
     automation_faults,
@@ -19,7 +20,9 @@ from workflow_assets.orchestration.automations import (
 from workflow_assets.orchestration.events import enable_batches
 from workflow_assets.orchestration.io_managers import DATUMS, DatumIOManager
 from workflow_assets.orchestration.jobs import experiment_job
+from workflow_assets.orchestration.pools import needs_tags, pool_of
 from workflow_assets.orchestration.storage import store_place
+from workflow_assets.resources import PerWorker
 from workflow_assets.sources import AssetSource, Source
 from workflow_assets.store.base import Store
 from workflow_assets.store.places import open_store
@@ -33,6 +36,8 @@ def to_dagster(
     workers: int | None = None,
     capacity: Mapping[str, float | str] | None = None,
     max_failures: int | None = None,
+    hooks: Hooks | Iterable[Hooks] | None = None,
+    pool: str | None = None,
     automations: Sequence[Automation] = (),
     partitions_per_run: int | Mapping[str, int] | None = None,
 ) -> dg.Definitions:
@@ -43,11 +48,14 @@ def to_dagster(
         store: the datum store, or its place: a folder, or ``s3://bucket/prefix``; by default what the environment
             variable ``WORKFLOW_ASSETS_STORE`` names, or a folder beside Dagster's own files.
         resources: Dagster resources, which steps find in ``ctx.resources``; the assets you add yourself can use them
-            too.
+            too. What is given with `per_worker` is opened by each worker that executes steps.
         backend: who executes the cells of a run, unless its configuration says otherwise; see `Experiment.run`.
         workers: how many cells at a time.
         capacity: how much a machine has of what steps need.
         max_failures: begin no more cells of a run after so many have failed.
+        hooks: functions that are told when a run, its cells and steps begin and end.
+        pool: whose slots limit how many runs there are at a time; by default the one resource, such as ``gpu``, that
+            steps need besides cpus and memory.
         automations: what ``experiment.schedule(...)`` and ``experiment.watch(...)`` give: the daemon runs the jobs.
         partitions_per_run: how many cells a run of a backfill takes at most, of all experiments or by the names of
             some; the daemon launches as many runs as that needs, side by side as the instance's queue allows. None
@@ -65,9 +73,11 @@ def to_dagster(
         raise DeclarationError(
             "to_dagster", [f"the resource {DATUMS!r} is the IO manager's; choose another name"]
         )
-    execution = Execution(backend, workers, capacity, max_failures)
+    execution = Execution(backend, workers, capacity, max_failures, hooks=read_hooks(hooks))
+    sources = _sources(experiments)
+    pools = _pools(experiments, pool)
     assets: list[dg.AssetsDefinition] = []
-    for source, experiment in _sources(experiments).values():
+    for source, experiment in sources.values():
         assets.append(source_assets(source, experiment, store))
     declared = {experiment.name: experiment for experiment in experiments}
     if faults := [*_chunk_faults(partitions_per_run, declared), *automation_faults(automations, declared)]:
@@ -78,9 +88,14 @@ def to_dagster(
         else dict.fromkeys(declared, partitions_per_run)
     )
     for experiment in experiments:
-        assets.append(step_assets(experiment, store, given, execution, chunks.get(experiment.name)))
-        assets.append(results_assets(experiment, store, given, execution))
-    jobs = {name: experiment_job(experiment) for name, experiment in declared.items()}
+        chosen = pools[experiment.name]
+        per_run = chunks.get(experiment.name)
+        assets.append(step_assets(experiment, store, given, execution, chosen, per_run))
+        assets.append(results_assets(experiment, store, given, execution, chosen))
+    jobs = {
+        name: experiment_job(experiment, needs_tags(experiment, execution))
+        for name, experiment in declared.items()
+    }
     return dg.Definitions(
         assets=assets,
         jobs=list(jobs.values()),
@@ -92,9 +107,33 @@ def to_dagster(
             for one in automations
             if isinstance(one, Watch)
         ],
-        resources={**given, DATUMS: DatumIOManager(store)},
+        resources={**{name: _for_dagster(one) for name, one in given.items()}, DATUMS: DatumIOManager(store)},
         executor=dg.in_process_executor,
     )
+
+
+def _pools(experiments: Sequence[Experiment], chosen: str | None) -> dict[str, str | None]:
+    pools: dict[str, str | None] = {}
+    faults: list[str] = []
+    for experiment in experiments:
+        pools[experiment.name], wrong = pool_of(experiment, chosen)
+        faults += wrong
+    if faults:
+        raise DeclarationError("to_dagster", faults)
+    return pools
+
+
+def _for_dagster(given: Any) -> Any:
+    """Let assets of the user's own have what workers open, too: Dagster opens one for each of their steps."""
+    if not isinstance(given, PerWorker):
+        return given
+
+    @dg.resource
+    def opened() -> Iterator[Any]:
+        with given.opened() as value:
+            yield value
+
+    return opened
 
 
 def _sources(experiments: Sequence[Any]) -> dict[str, tuple[Source[Any], Experiment]]:

@@ -231,6 +231,8 @@ def datum_metadata(record: Record) -> dict[str, Any]:
         "digest": record.digest,
         "seconds": record.seconds,
     }
+    if "peak_memory" in record.provenance:
+        metadata["peak_memory"] = record.provenance["peak_memory"]
     for name, value in record.metrics.items():
         metadata[f"metric: {name}" if name else "metric"] = value
     return metadata

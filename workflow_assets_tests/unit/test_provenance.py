@@ -1,8 +1,10 @@
 """From a number in the table to the code, parameters, inputs, seed and machine that made it."""
 
+import os
 import platform
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -180,3 +182,21 @@ def test_the_code_is_told_as_it_was_when_the_number_was_made(tmp_path):
     assert found.code["study:scaled"] == "def scaled(value):\n    return value * FACTOR"
     assert found.code["study:FACTOR"] == "2.0"
     assert "    return value * FACTOR" in str(found)
+
+
+@step
+def large(replicate: int) -> int:
+    return len(b"x" * (100 * 2**20)) + replicate
+
+
+@step
+def small(large: int) -> int:
+    time.sleep(0.002)  # memory is not asked for at the end of a brief step
+    return large
+
+
+@pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="the system keeps the peak")
+def test_memory_of_a_step_in_a_worker_process_is_its_own():
+    result = Experiment("study", [large, small], replicates=1).run(backend="processes", workers=1)
+    peak = dict(zip(result.timings["step"], result.timings["peak_memory"], strict=True))
+    assert peak["large"] - peak["small"] > 80 * 2**20
