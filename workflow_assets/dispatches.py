@@ -31,7 +31,7 @@ from workflow_assets.plans import Plan, PlannedSource, PlannedStep
 from workflow_assets.runs import ReplicateCells, Run
 from workflow_assets.sources import AssetSource
 from workflow_assets.store.base import Record
-from workflow_assets.tasks import Done, Known, Reference, Setup, Task, Unit, outcome_of
+from workflow_assets.tasks import Done, Known, Reference, Setup, Task, Unit
 
 logger = logging.getLogger("workflow_assets")
 
@@ -49,6 +49,8 @@ _LIVES = 2
 
 _LOSSES = 8
 """How often a unit may be lost while its worker was in the middle of no step."""
+
+_NOTHING: Mapping[str, float] = {}
 
 _BREAKS = 3
 """How often a pool may break and be opened anew."""
@@ -81,6 +83,7 @@ class Dispatch:
         self.copies = copies
         self._numbers = {step: number for number, step in enumerate(self.plan.steps)}
         self._needs = {step: needs_of(step) for step in self.plan.steps}
+        self._demanding = any(self._needs.values())
         self._constants: dict[Planned, Node] = {}
         self._ready: deque[Node] = deque()
         self._flying: dict[int, list[Node]] = {}
@@ -240,6 +243,8 @@ class Dispatch:
         return planned.name if isinstance(planned, PlannedSource) else self._numbers[planned]
 
     def _needs_of(self, needed: Iterable[Planned]) -> Mapping[str, float]:
+        if not self._demanding:
+            return _NOTHING
         return most(self._needs[planned] for planned in needed if isinstance(planned, PlannedStep))
 
     # -- handing out ----------------------------------------------------------------------------------------------
@@ -306,7 +311,7 @@ class Dispatch:
             assert one.outcome is not None
             yield Known(one.unit.shared, one.unit.replicate, one.outcome)
         for node in nodes:
-            for reference, failure in node.lost.items():
+            for reference, failure in (node.lost or {}).items():
                 varies = isinstance(reference, int) and self.plan.steps[reference].varies
                 yield Known(reference, node.unit.replicate if varies else "", failure)
 
@@ -340,14 +345,16 @@ class Dispatch:
         for cell in done.cells:
             node = by_unit[Unit(cell.replicate, cell.treatment, None)]
             assert node.replicate is not None
-            computed = set(cell.computed)
+            computed = cell.computed
             steps = self.plan.by_treatment[cell.treatment]
             for before in node.before:
                 if before.computed:
-                    computed.update(slot for slot in cell.records if steps[slot] is before.needed[0])
+                    computed |= {slot for slot in cell.records if steps[slot] is before.needed[0]}
                     before.computed = False  # it is told once, with the first cell that uses it
-            whole = cell._replace(computed=frozenset(computed))
-            outcome = outcome_of(whole, self.plan, node.replicate.seed, node.replicate.keys)
+            seed, keys = node.replicate.seed, node.replicate.keys
+            outcome = CellOutcome(
+                *(cell.treatment, cell.replicate, seed, cell.records, computed, cell.failure, steps, keys)
+            )
             if self.copies is not None:
                 self.copies.back(outcome.records.values())
             self.run.note(outcome)
@@ -402,6 +409,7 @@ class Dispatch:
         reference = error.culprit.reference
         assert isinstance(reference, int)
         step = self.plan.steps[reference].node.step
+        node.timeouts = node.timeouts or Counter()
         node.timeouts[reference] += 1
         worthwhile = issubclass(TimeoutError, step.retries.on)
         if not worthwhile or node.timeouts[reference] > step.retries.times:
@@ -409,13 +417,14 @@ class Dispatch:
 
     def _fail(self, node: Node, references: Iterable[Reference], kind: str, message: str) -> None:
         """Let steps of a unit have failed that nobody lived to tell of."""
+        node.lost = lost = node.lost or {}
         for reference in references:
             name = reference if isinstance(reference, str) else self.plan.steps[reference].name
             seed = node.replicate.seed if node.replicate is not None else 0
             treatment, replicate = node.unit.treatment, node.unit.replicate
-            node.lost[reference] = Failure(name, treatment, replicate, seed, kind, message, message)
+            lost[reference] = Failure(name, treatment, replicate, seed, kind, message, message)
         if node.unit.shared is not None:
-            self._release(node, next(iter(node.lost.values())))
+            self._release(node, next(iter(lost.values())))
 
     def _recover(self, error: PoolBrokenError) -> None:
         """Have what was being done done by a new pool."""

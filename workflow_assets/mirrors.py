@@ -32,7 +32,8 @@ class Copies:
     def __exit__(self, *_: object) -> None:
         """Copy what is left, such as the notes on what the data were made by, and delete the folder."""
         try:
-            self.back(self.store.find_all(self.store.keys()).values())
+            others = [key for key in self.store.keys() if key not in self._known]  # noqa: SIM118 - no mapping
+            self.back(self.store.find_all(others).values())
         finally:
             self._folder.cleanup()
 

@@ -14,7 +14,7 @@ from workflow_assets.store.base import Record
 from workflow_assets.tasks import Reference, Unit
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Node:
     """A unit that is to be done, after those `before` it; `needed` are the data that it lacks of its own."""
 
@@ -29,8 +29,8 @@ class Node:
     computed: bool = False
     deaths: int = 0
     losses: int = 0
-    timeouts: Counter[Reference] = field(default_factory=Counter)
-    lost: dict[Reference, Failure] = field(default_factory=dict)
+    timeouts: Counter[Reference] | None = None
+    lost: dict[Reference, Failure] | None = None
     again: bool = False
     alone: bool = False
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from workflow_assets.callers import Place, Surroundings
 from workflow_assets.cells import Cell, Planned
 from workflow_assets.hooks import Listeners
-from workflow_assets.outcomes import CellOutcome, Failure, Handle, Outcome
+from workflow_assets.outcomes import Failure, Handle, Outcome
 from workflow_assets.plans import Plan, PlannedSource, PlannedStep
 from workflow_assets.references import References
 from workflow_assets.runs import ReplicateCells, Run
@@ -230,11 +230,3 @@ class _Loaded(References):
 def find(plan: Plan, reference: Reference) -> PlannedStep | PlannedSource:
     """Give what a reference names."""
     return plan.sources[reference] if isinstance(reference, str) else plan.steps[reference]
-
-
-def outcome_of(done: CellDone, plan: Plan, seed: int, keys: Mapping[PlannedStep, str]) -> CellOutcome:
-    """Give the outcome of a cell as the run that made the plan tells it."""
-    steps = plan.by_treatment[done.treatment]
-    return CellOutcome(
-        done.treatment, done.replicate, seed, done.records, done.computed, done.failure, steps, keys
-    )
