@@ -23,14 +23,11 @@ from workflow_assets.backends.base import (
     WorkerLostError,
 )
 from workflow_assets.callers import timeout_message
-from workflow_assets.cells import Planned
 from workflow_assets.mirrors import Copies
-from workflow_assets.nodes import Node, ancestors, most, needs_of
+from workflow_assets.nodes import Graph, Node, most
 from workflow_assets.outcomes import CellOutcome, Failure
-from workflow_assets.plans import Plan, PlannedSource, PlannedStep
-from workflow_assets.runs import ReplicateCells, Run
-from workflow_assets.sources import AssetSource
-from workflow_assets.store.base import Record
+from workflow_assets.plans import Plan
+from workflow_assets.runs import Run
 from workflow_assets.tasks import Done, Known, Reference, Setup, Task, Unit
 
 logger = logging.getLogger("workflow_assets")
@@ -49,8 +46,6 @@ _LIVES = 2
 
 _LOSSES = 8
 """How often a unit may be lost while its worker was in the middle of no step."""
-
-_NOTHING: Mapping[str, float] = {}
 
 _BREAKS = 3
 """How often a pool may break and be opened anew."""
@@ -81,11 +76,6 @@ class Dispatch:
         self.setup = setup
         self.capacity = capacity
         self.copies = copies
-        self._numbers = {step: number for number, step in enumerate(self.plan.steps)}
-        self._needs = {step: needs_of(step) for step in self.plan.steps}
-        self._demanding = any(self._needs.values())
-        self._constants: dict[Planned, Node] = {}
-        self._ready: deque[Node] = deque()
         self._flying: dict[int, list[Node]] = {}
         self._used: Counter[str] = Counter()  # amounts need not be whole
         self._tasks = 0
@@ -93,7 +83,6 @@ class Dispatch:
         self._seconds = 0.0  # that a unit takes, as far as is known
         self._largest = 1  # task that has been done
         self._breaks = 0
-        self._several = False
 
     def cells(
         self, cells: Sequence[tuple[str, str]], slots: frozenset[str] | None = None
@@ -106,7 +95,7 @@ class Dispatch:
         by_replicate: dict[str, list[str]] = {}
         for treatment, replicate in cells:
             by_replicate.setdefault(replicate, []).append(treatment)
-        self._several = len(by_replicate) > 1
+        self._graph = Graph(self.run, several=len(by_replicate) > 1, copies=self.copies)
         self._left = len(cells)
         pending = iter(by_replicate.items())
         pool: Pool | None = None
@@ -116,13 +105,15 @@ class Dispatch:
             self.run.claim_sources()
             try:
                 while self._left:
-                    while len(self._ready) < self._enough(pool) and (
+                    while len(self._graph.ready) < self._enough(pool) and (
                         group := list(islice(pending, _PLANNED))
                     ):
-                        yield from self._planned(group, slots)
+                        for outcome in self._graph.plan(group, slots):
+                            self._left -= 1
+                            yield outcome
                     if not self._left:
                         break  # the rest was stored
-                    assert self._ready or self._flying, "units wait for each other"
+                    assert self._graph.ready or self._flying, "units wait for each other"
                     try:
                         pool = self.backend.open(self.setup) if pool is None else pool
                         self._submit(pool)
@@ -137,117 +128,11 @@ class Dispatch:
                 if pool is not None:
                     pool.close(kill=self._left > 0)
 
-    # -- planning -----------------------------------------------------------------------------------------------
+    # -- handing out ----------------------------------------------------------------------------------------------
 
     def _enough(self, pool: Pool | None) -> int:
         """Give how many units are worth having ready."""
         return 1 if pool is None else 2 * pool.workers * self._size(pool)
-
-    def _planned(
-        self, group: Iterable[tuple[str, list[str]]], slots: frozenset[str] | None
-    ) -> Iterator[CellOutcome]:
-        """Look for the data of some replicates; yield the cells that lack none, and make units of the others."""
-        run = self.run
-        replicates = [ReplicateCells(run, key, treatments) for key, treatments in group]
-        run.claim.add([key for replicate in replicates for key in replicate.keys.values()])
-        run.found = {}
-        keys = (key for replicate in replicates for key in replicate.keys.values())
-        run.look([*keys, *(source.key for source in self.plan.sources.values())])
-        for replicate in replicates:
-            lacking = {}
-            whole = []
-            for cell in replicate.cells:
-                needed = self._lacking(replicate, (step for _, step in cell.wanted(slots)))
-                if needed:
-                    lacking[cell.place.treatment] = needed
-                else:
-                    whole.append(cell)
-            if lacking:
-                self._arrange(replicate, lacking)
-            replicate.cells = whole
-            for outcome in replicate.outcomes(slots):
-                self._left -= 1
-                yield outcome
-
-    def _lacking(self, replicate: ReplicateCells, wanted: Iterable[Planned]) -> dict[Planned, None]:
-        """Give what has to be computed so that these data are there, each after what it is made from."""
-        needed: dict[Planned, None] = {}
-        seen: set[Planned] = set()
-
-        def walk(planned: Planned) -> None:
-            if planned in seen:
-                return
-            seen.add(planned)
-            if isinstance(planned, PlannedSource):
-                if not isinstance(planned.source, AssetSource) and not self._is_there(planned, planned.key):
-                    needed[planned] = None
-                return
-            transient = planned.node.step.transient
-            if transient or not self._is_there(planned, replicate.keys[planned]):
-                for _, given in planned.inputs:
-                    walk(given)
-                if not transient:
-                    needed[planned] = None
-
-        for planned in wanted:
-            walk(planned)
-        return needed
-
-    def _is_there(self, planned: Planned, key: str) -> bool:
-        record = self.run.found.get(key)
-        if record is None or not record.current or planned in self.run.forced:
-            return False
-        if self.copies is not None:
-            self.copies.out(record)
-        return True
-
-    def _arrange(self, replicate: ReplicateCells, lacking: Mapping[str, Mapping[Planned, None]]) -> None:
-        """Make the units of a replicate: the data that several cells lack, then the cells."""
-        counts = Counter(planned for needed in lacking.values() for planned in needed)
-        shared: dict[Planned, Node] = {}
-        for treatment, needed in lacking.items():
-            before: list[Node] = []
-            own: list[Planned] = []
-            for planned in needed:
-                constant = not (isinstance(planned, PlannedStep) and planned.varies)
-                nodes = self._constants if constant else shared
-                if planned not in nodes and counts[planned] < 2 and not (constant and self._several):
-                    own.append(planned)
-                    continue
-                if planned not in nodes:
-                    holder = None if constant else replicate
-                    unit = Unit("" if constant else replicate.key, "", self._reference(planned))
-                    above = ancestors(planned)
-                    among = [node for node in before if node.needed[0] in above]
-                    nodes[planned] = self._add(unit, holder, [planned], among)
-                before.append(nodes[planned])
-            self._add(Unit(replicate.key, treatment, None), replicate, own, before)
-
-    def _add(
-        self, unit: Unit, replicate: ReplicateCells | None, needed: Sequence[Planned], before: Sequence[Node]
-    ) -> Node:
-        node = Node(unit, replicate, needed, before, self._needs_of(needed))
-        for one in before:
-            if one.outcome is None:
-                one.after.append(node)
-        self._queue(node)
-        return node
-
-    def _queue(self, node: Node, *, first: bool = False) -> None:
-        """Let a unit wait for those before it, or for a worker."""
-        node.waits = sum(one.outcome is None for one in node.before)
-        if not node.waits:
-            (self._ready.appendleft if first else self._ready.append)(node)
-
-    def _reference(self, planned: Planned) -> Reference:
-        return planned.name if isinstance(planned, PlannedSource) else self._numbers[planned]
-
-    def _needs_of(self, needed: Iterable[Planned]) -> Mapping[str, float]:
-        if not self._demanding:
-            return _NOTHING
-        return most(self._needs[planned] for planned in needed if isinstance(planned, PlannedStep))
-
-    # -- handing out ----------------------------------------------------------------------------------------------
 
     def _size(self, pool: Pool) -> int:
         """Give how many units make a task: few while it is not known how long they take, and towards the end."""
@@ -256,7 +141,7 @@ class Dispatch:
 
     def _submit(self, pool: Pool) -> None:
         """Hand out what is ready, as far as there are workers for it."""
-        while self._ready and len(self._flying) < pool.workers + pool.ahead:
+        while self._graph.ready and len(self._flying) < pool.workers + pool.ahead:
             nodes = self._gather(self._size(pool))
             if not nodes:
                 return
@@ -277,9 +162,9 @@ class Dispatch:
         nodes: dict[Node, None] = {}
         skipped: list[Node] = []
         followers: deque[Node] = deque()
-        while len(nodes) < size and (followers or self._ready):
+        while len(nodes) < size and (followers or self._graph.ready):
             following = bool(followers)
-            node = followers.popleft() if following else self._ready.popleft()
+            node = followers.popleft() if following else self._graph.ready.popleft()
             if (node.alone and nodes) or not self._fits(node, nodes):
                 if not following:
                     skipped.append(node)
@@ -293,7 +178,7 @@ class Dispatch:
                 for one in node.after
                 if one.waits and all(other.outcome is not None or other in nodes for other in one.before)
             )
-        self._ready.extendleft(reversed(skipped))
+        self._graph.ready.extendleft(reversed(skipped))
         return list(nodes)
 
     def _fits(self, node: Node, nodes: Iterable[Node]) -> bool:
@@ -341,7 +226,7 @@ class Dispatch:
         for shared in done.shared:
             node = by_unit[shared.unit]
             node.computed = shared.computed
-            self._release(node, shared.outcome)
+            self._graph.release(node, shared.outcome)
         for cell in done.cells:
             node = by_unit[Unit(cell.replicate, cell.treatment, None)]
             assert node.replicate is not None
@@ -360,18 +245,6 @@ class Dispatch:
             self.run.note(outcome)
             self._left -= 1
             yield outcome
-
-    def _release(self, node: Node, outcome: Record | Failure) -> None:
-        """Let go those that wait for a datum."""
-        node.outcome = outcome
-        if self.copies is not None and isinstance(outcome, Record):
-            self.copies.back([outcome])
-        for follower in reversed(node.after):
-            if follower.waits:
-                follower.waits -= 1
-                if not follower.waits:
-                    self._ready.appendleft(follower)
-        node.after.clear()
 
     # -- losing ---------------------------------------------------------------------------------------------------
 
@@ -396,12 +269,14 @@ class Dispatch:
             culprit.deaths += 1
             logger.warning("%s; what it was doing is done again", error)
             if culprit.deaths >= _LIVES:
-                at_fault = [reference] if reference is not None else [*map(self._reference, culprit.needed)]
+                at_fault = (
+                    [reference] if reference is not None else [*map(self._graph.reference, culprit.needed)]
+                )
                 self._fail(culprit, at_fault, "WorkerLostError", str(error))
         for node in reversed(nodes):
             node.again = True
             if node.outcome is None:
-                self._queue(node, first=True)
+                self._graph.queue(node, first=True)
 
     def _time_out(self, node: Node, error: StepTimeoutError) -> None:
         """Have a step that took too long called again, if it may be, or let it have failed."""
@@ -424,7 +299,7 @@ class Dispatch:
             treatment, replicate = node.unit.treatment, node.unit.replicate
             lost[reference] = Failure(name, treatment, replicate, seed, kind, message, message)
         if node.unit.shared is not None:
-            self._release(node, next(iter(lost.values())))
+            self._graph.release(node, next(iter(lost.values())))
 
     def _recover(self, error: PoolBrokenError) -> None:
         """Have what was being done done by a new pool."""
@@ -437,4 +312,4 @@ class Dispatch:
         self._used.clear()
         for node in reversed(flying):
             node.again = True
-            self._queue(node, first=True)
+            self._graph.queue(node, first=True)
