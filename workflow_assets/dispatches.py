@@ -287,7 +287,9 @@ class Dispatch:
 
     def _fits(self, node: Node, nodes: Sequence[Node]) -> bool:
         """Tell whether there is enough of what a unit needs, beside what is being done."""
-        if not node.needs or self.backend.capabilities.counts:
+        if self.backend.capabilities.counts:
+            return not nodes or node.needs == nodes[0].needs  # a task goes to a worker that has all it needs
+        if not node.needs:
             return True
         needs = most([node.needs, *(one.needs for one in nodes)])
         return all(self._used[name] + amount <= self.capacity[name] for name, amount in needs.items())
@@ -326,13 +328,17 @@ class Dispatch:
         by_unit = {node.unit: node for node in nodes}
         for shared in done.shared:
             node = by_unit[shared.unit]
-            node.computed = shared.computed
+            node.computed = shared.computed or self._is_ours(shared.outcome)
             self._release(node, shared.outcome)
         for cell in done.cells:
             node = by_unit[Unit(cell.replicate, cell.treatment, None)]
             assert node.replicate is not None
             computed = set(cell.computed)
             steps = self.plan.by_treatment[cell.treatment]
+            for slot, record in cell.records.items():
+                # Dask begins a task again by itself, and the last attempt finds what the first has stored.
+                if steps[slot] in node.needed and self._is_ours(record):
+                    computed.add(slot)
             for before in node.before:
                 if before.computed:
                     computed.update(slot for slot in cell.records if steps[slot] is before.needed[0])
@@ -344,6 +350,9 @@ class Dispatch:
             self.run.note(outcome)
             self._left -= 1
             yield outcome
+
+    def _is_ours(self, outcome: Record | Failure) -> bool:
+        return isinstance(outcome, Record) and outcome.provenance.get("run") == self.run.run_id
 
     def _release(self, node: Node, outcome: Record | Failure) -> None:
         """Let go those that wait for a datum."""
