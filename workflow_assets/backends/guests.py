@@ -100,7 +100,6 @@ class Guest(WorkerPlugin):
     def setup(self, worker: Any) -> None:
         """Move in; functions and inputs are unpacked by the first task, where a failure is told."""
         self._host = worker
-        self.threads: int = worker.state.nthreads
         self._mutex = threading.Lock()
         self._saying = threading.Lock()
         self._unpacking = threading.Lock()
@@ -153,7 +152,7 @@ class Guest(WorkerPlugin):
             if self._idle:
                 pair = self._idle.pop()
             else:
-                around = _Surroundings(setup.resources, self._crowd, self)
+                around = _Surroundings(setup.resources, self._crowd, self._host.state.nthreads)
                 pair = Worker(setup, around), around
             self._busy.append(pair)
             return pair
@@ -201,30 +200,16 @@ class Guest(WorkerPlugin):
 
 
 class _Surroundings(ThreadSurroundings):
-    """A thread of a Dask worker, perhaps the only one, that takes up no step of a run that has ended."""
+    """A thread of a Dask worker, perhaps the only one."""
 
-    def __init__(self, resources: Mapping[str, Any], crowd: Crowd, guest: Guest) -> None:
+    def __init__(self, resources: Mapping[str, Any], crowd: Crowd, threads: int) -> None:
         super().__init__(resources, crowd, None)
-        self._guest = guest
+        self._threads = threads
 
     @property
     def crowded(self) -> bool:
         """Whether other steps may run at the same time."""
-        return self._guest.threads > 1
-
-    def among(self, coroutine: bool) -> Any:
-        """Run beside other steps."""
-        self._check()
-        return super().among(coroutine)
-
-    def alone(self) -> Any:
-        """Run when all other steps are done."""
-        self._check()
-        return super().alone()
-
-    def _check(self) -> None:
-        if self._guest.over:
-            raise CancelledCallError
+        return self._threads > 1
 
 
 class _House:

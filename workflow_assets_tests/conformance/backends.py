@@ -5,11 +5,11 @@ A backend's own tests inherit `BackendLaws` and say what is given to `Experiment
 
 import functools
 import logging
-import os
 import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -68,8 +68,8 @@ def serial(
         return summary(experiment.run(store, treatments=treatments, **options), store)
 
 
-class BackendLaws(ABC):
-    """The laws of a backend, as tests."""
+class FaultLaws(ABC):
+    """The laws on what goes wrong."""
 
     mortal = False
     """Whether a worker may be killed, and costs only what it was doing."""
@@ -77,11 +77,11 @@ class BackendLaws(ABC):
     deadly = False
     """Whether a step may kill one worker after the other, and is found out."""
 
+    tells = True
+    """Whether what steps print and log arrives in the run's process."""
+
     ends_calls = False
     """Whether a call is ended where its run is."""
-
-    counts: tuple[int, ...] = (1, 5)
-    """How many workers are worth trying beside two; each may mean a new pool."""
 
     @abstractmethod
     def backend(self, workers: int = 2) -> Any:
@@ -99,63 +99,12 @@ class BackendLaws(ABC):
         resources = {"calls": str(self.calls)} | options.pop("resources", {})
         return experiment.run(store, backend=self.backend(workers), resources=resources, **options)
 
-    def test_results_and_stores_are_those_of_a_serial_run(self, tmp_path: Path) -> None:
-        store = FileStore(tmp_path / "store")
-        result = self.run(studies.EVERYTHING, store)
-        assert summary(result, store) == serial(studies.EVERYTHING)
-        assert {one.kind for one in result.failures} == {
-            "FileNotFoundError",
-            "GlobalRandomnessError",
-            "ValueError",
-        }
-
     def called(self) -> Counter[str]:
         """Count the calls since this was asked last."""
         found = studies.calls(self.calls)
         for path in self.calls.iterdir():
             path.unlink()
         return found
-
-    @pytest.mark.parametrize("place", ["memory", "files"])
-    def test_each_step_is_called_once_for_what_is_missing_or_forced(self, place: str, tmp_path: Path) -> None:
-        store = MemoryStore() if place == "memory" else FileStore(tmp_path / "store")
-        few = {"treatments": ["double", "longer"], "replicates": ["0002", "0004"]}
-        part = self.run(studies.EVERYTHING, store, **few)
-        assert part.table[["treatment", "replicate", "status"]].to_numpy().tolist() == [
-            ["double", 2, "completed"],
-            ["double", 4, "failed"],
-            ["longer", 2, "completed"],
-            ["longer", 4, "failed"],
-        ]
-        once = self.called()
-        assert once["prepared"] == once["scaled"] - 1 == 1
-        assert once["drawn"] == once["brittle"] == 2
-        whole = self.run(studies.EVERYTHING, store, treatments=studies.TIDY)
-        expected, stored, _ = serial(studies.EVERYTHING, studies.TIDY)
-        assert (told(whole), contents(store)) == (expected, stored)
-        assert once + self.called() == Counter(studies.CALLS) + Counter(brittle=1)  # which had failed
-        few["replicates"] = ["0001", "0002"]
-        warm = self.run(studies.EVERYTHING, store, **few)
-        assert self.called() == {}
-        assert not warm.timings["computed"].any()
-        forced = self.run(studies.EVERYTHING, store, **few, force=["legacy"])
-        assert self.called() == computed(forced) == {"legacy": 2, "score": 4}
-        assert contents(store) == stored
-
-    @pytest.mark.parametrize("worth", [0.0, 0.001, 1e9])
-    def test_it_does_not_matter_how_work_is_cut(self, worth: float, monkeypatch: Any) -> None:
-        monkeypatch.setattr(dispatches, "_WORTH", worth)
-        self.check_tidy()
-
-    def test_it_does_not_matter_how_many_workers_there_are(self) -> None:
-        for workers in self.counts:
-            self.check_tidy(workers)
-
-    def check_tidy(self, workers: int = 2) -> None:
-        store = MemoryStore()
-        result = self.run(studies.EVERYTHING, store, workers=workers, treatments=studies.TIDY)
-        assert summary(result, store) == serial(studies.EVERYTHING, studies.TIDY)
-        assert self.called() == studies.CALLS
 
     def test_faults_that_pass_are_tried_again_and_what_is_scarce_is_waited_for(self) -> None:
         result = self.run(studies.FAULTY, capacity={"gpu": 1})
@@ -169,22 +118,6 @@ class BackendLaws(ABC):
         with pytest.raises(DeclarationError, match=r"'greedy' needs 2 of 'telescopes'"):
             self.run(studies.GREEDY)
 
-    def test_a_run_gives_up_after_too_many_failures(self) -> None:
-        result = self.run(studies.HOPELESS, max_failures=3)
-        kinds = Counter(one.kind for one in result.failures)
-        assert kinds == {"ValueError": 3, "NotRunError": 37}
-        assert 3 <= self.called()["hopeless"] < 40
-
-    def test_what_steps_print_and_log_arrives(self, capsys: Any, caplog: Any) -> None:
-        with caplog.at_level(logging.INFO):
-            self.run(studies.TALKATIVE)
-        assert sorted(capsys.readouterr().out.splitlines()) == [f"printed in {number}" for number in range(3)]
-        logged = [record for record in caplog.records if record.name == "workflow_assets.steps"]
-        assert sorted(record.getMessage() for record in logged) == [
-            f"logged in {number}" for number in range(3)
-        ]
-        assert {getattr(record, "step", "") for record in logged} == {"talkative"}
-
     def test_a_cancelled_run_keeps_what_is_done_and_leaves_nothing_running(self) -> None:
         if not self.ends_calls:
             pytest.skip("it waits for what is being done")
@@ -194,21 +127,20 @@ class BackendLaws(ABC):
         with closing(execution.cells(plan, store, plan.cells())) as outcomes:
             first = next(outcomes)
             assert first.replicate == "0000"
-            self.wait_for("pid *")
+            self.wait_until(lambda: any(self.calls.glob("pid *")))
         assert len(contents(store)) == 1
-        pids = [int(path.name.removeprefix("pid ")) for path in self.calls.glob("pid *")]
-        assert pids
-        assert self.over(pids)
+        self.wait_until(self.is_over)
 
-    def wait_for(self, pattern: str) -> None:
+    def is_over(self) -> bool:
+        """Tell whether every call has come to an end, if not by itself then with its process."""
+        running = [int(path.name.split()[1]) for path in self.calls.glob("pid *")]
+        return not any(Path(f"/proc/{pid}").exists() for pid in running)
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
         end = time.monotonic() + PATIENCE
-        while not any(self.calls.glob(pattern)):
-            assert time.monotonic() < end, f"nothing like {pattern!r} came"
+        while not condition():
+            assert time.monotonic() < end, "it did not come to pass"
             time.sleep(0.01)
-
-    def over(self, pids: list[int]) -> bool:
-        """Tell whether nothing of a cancelled run is running."""
-        return not any(Path(f"/proc/{pid}").exists() for pid in pids if pid != os.getpid())
 
     def test_a_killed_worker_costs_only_what_it_was_doing(self, tmp_path: Path) -> None:
         if not self.mortal:
@@ -233,3 +165,87 @@ class BackendLaws(ABC):
         assert [(one.treatment, one.replicate, one.kind) for one in result.failures] == [
             ("deadly", "0005", "WorkerLostError")
         ]
+
+
+class BackendLaws(FaultLaws):
+    """All laws of a backend, as tests."""
+
+    counts: tuple[int, ...] = (1, 5)
+    """How many workers are worth trying beside two; each may mean a new pool."""
+
+    places: tuple[str, ...] = ("memory", "files")
+    """Which stores are worth trying."""
+
+    worths: tuple[float, ...] = (0.0, 0.001, 1e9)
+    """How many seconds of work are worth trying as one task."""
+
+    def test_results_and_stores_are_those_of_a_serial_run(self, tmp_path: Path) -> None:
+        store = FileStore(tmp_path / "store")
+        result = self.run(studies.EVERYTHING, store)
+        assert summary(result, store) == serial(studies.EVERYTHING)
+        assert {one.kind for one in result.failures} == {
+            "FileNotFoundError",
+            "GlobalRandomnessError",
+            "ValueError",
+        }
+
+    @pytest.mark.parametrize("place", ["memory", "files"])
+    def test_each_step_is_called_once_for_what_is_missing_or_forced(self, place: str, tmp_path: Path) -> None:
+        if place not in self.places:
+            pytest.skip("each run starts other workers")
+        store = MemoryStore() if place == "memory" else FileStore(tmp_path / "store")
+        few = {"treatments": ["double", "longer"], "replicates": ["0002", "0004"]}
+        part = self.run(studies.EVERYTHING, store, **few)
+        assert part.table[["treatment", "replicate", "status"]].to_numpy().tolist() == [
+            ["double", 2, "completed"],
+            ["double", 4, "failed"],
+            ["longer", 2, "completed"],
+            ["longer", 4, "failed"],
+        ]
+        once = self.called()
+        assert once["prepared"] == once["scaled"] - 1 == 1
+        assert once["drawn"] == once["brittle"] == 2
+        whole = self.run(studies.EVERYTHING, store, treatments=studies.TIDY)
+        expected, stored, _ = serial(studies.EVERYTHING, studies.TIDY)
+        assert (told(whole), contents(store)) == (expected, stored)
+        assert once + self.called() == Counter(studies.CALLS) + Counter(brittle=1)  # which had failed
+        few["replicates"] = ["0001", "0002"]
+        warm = self.run(studies.EVERYTHING, store, **few)
+        assert self.called() == {}
+        assert not warm.timings["computed"].any()
+        forced = self.run(studies.EVERYTHING, store, **few, force=["legacy"])
+        assert self.called() == computed(forced) == {"legacy": 2, "score": 4}
+        assert contents(store) == stored
+
+    def test_it_does_not_matter_how_work_is_cut(self, monkeypatch: Any) -> None:
+        for worth in self.worths:
+            monkeypatch.setattr(dispatches, "_WORTH", worth)
+            self.check_tidy()
+
+    def test_it_does_not_matter_how_many_workers_there_are(self) -> None:
+        for workers in self.counts:
+            self.check_tidy(workers)
+
+    def check_tidy(self, workers: int = 2) -> None:
+        store = MemoryStore()
+        result = self.run(studies.EVERYTHING, store, workers=workers, treatments=studies.TIDY)
+        assert summary(result, store) == serial(studies.EVERYTHING, studies.TIDY)
+        assert self.called() == studies.CALLS
+
+    def test_a_run_gives_up_after_too_many_failures(self) -> None:
+        result = self.run(studies.HOPELESS, max_failures=3)
+        kinds = Counter(one.kind for one in result.failures)
+        assert kinds == {"ValueError": 3, "NotRunError": 37}
+        assert 3 <= self.called()["hopeless"] < 40
+
+    def test_what_steps_print_and_log_arrives(self, capsys: Any, caplog: Any) -> None:
+        if not self.tells:
+            pytest.skip("it arrives where the workers are")
+        with caplog.at_level(logging.INFO):
+            self.run(studies.TALKATIVE)
+        assert sorted(capsys.readouterr().out.splitlines()) == [f"printed in {number}" for number in range(3)]
+        logged = [record for record in caplog.records if record.name == "workflow_assets.steps"]
+        assert sorted(record.getMessage() for record in logged) == [
+            f"logged in {number}" for number in range(3)
+        ]
+        assert {getattr(record, "step", "") for record in logged} == {"talkative"}

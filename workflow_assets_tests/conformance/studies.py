@@ -275,10 +275,14 @@ def endless(replicate: int, ctx: Any) -> float:
     called(ctx)
     if replicate == 0:
         return 1.0
-    Path(ctx.resources["calls"], f"pid {os.getpid()}").touch()
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        time.sleep(0.01)
+    running = Path(ctx.resources["calls"], f"pid {os.getpid()} {replicate}")
+    running.touch()
+    try:
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            time.sleep(0.01)
+    finally:
+        running.unlink()
     return 0.0
 
 

@@ -1,12 +1,13 @@
 """The backends, each held to the laws of all."""
 
+import logging
 import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from distributed import LocalCluster
+from distributed import Nanny, Scheduler, SpecCluster
 
 from workflow_assets import Coroutines, Dask, Processes, Threads
 from workflow_assets_tests.conformance.backends import BackendLaws
@@ -41,7 +42,7 @@ class TestProcesses(BackendLaws):
     """Processes of this machine."""
 
     mortal = deadly = ends_calls = True
-    counts = ()
+    counts, worths, places = (), (0.0,), ("memory",)
 
     def backend(self, workers: int = 2) -> Any:
         return Processes(workers)
@@ -51,21 +52,23 @@ class TestDask(BackendLaws):
     """A Dask cluster that stays, with more than one thread in a worker."""
 
     mortal = ends_calls = True
-    counts = (1,)
+    counts, worths, places = (), (0.0, 1e9), ("memory",)
 
     @pytest.fixture(scope="class", autouse=True)
     @classmethod
     def cluster(cls) -> Iterator[None]:
         """A cluster for all tests."""
-        with LocalCluster(
-            n_workers=2,
-            threads_per_worker=1,
-            host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",
-            memory_limit=None,
-            silence_logs=50,
-            resources={"gpu": 1},
-        ) as cluster:
+        alone = {"nthreads": 1, "resources": {"gpu": 1}, "memory_limit": None}
+        crowded = {"nthreads": 2, "memory_limit": None}
+        workers = {
+            name: {
+                "cls": Nanny,
+                "options": {"host": "127.0.0.1", "silence_logs": logging.CRITICAL, **options},
+            }
+            for name, options in enumerate([alone, crowded])
+        }
+        scheduler = {"cls": Scheduler, "options": {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}}
+        with SpecCluster(workers, scheduler, silence_logs=logging.CRITICAL) as cluster:
             cls.address = cluster.scheduler_address
             yield
 
@@ -105,7 +108,8 @@ class TestProcessPoolExecutor(BackendLaws):
             yield
 
     opened: Executor
-    counts = ()
+    counts, places = (), ("memory",)
+    tells = False
 
     def backend(self, workers: int = 2) -> Any:
         return self.opened
