@@ -21,7 +21,6 @@ from distributed import WorkerPlugin, get_worker
 
 from workflow_assets.backends.crowds import CancelledCallError, Crowd, ThreadSurroundings
 from workflow_assets.backends.payloads import unpack
-from workflow_assets.backends.workers import kill_after_parent
 from workflow_assets.errors import StoreError
 from workflow_assets.store.base import Store
 from workflow_assets.store.signatures import OWN, sign
@@ -112,7 +111,6 @@ class Guest(WorkerPlugin):
         if self._owned:
             with suppress(OSError):
                 os.setpgid(0, 0)  # so that what steps start ends with the worker
-                kill_after_parent()
         _house.add(self, self._levels)
 
     def teardown(self, worker: Any) -> None:  # noqa: ARG002 - Dask's

@@ -131,11 +131,6 @@ def _die_with_parent() -> None:
         import ctypes
 
         ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    kill_after_parent()
-
-
-def kill_after_parent() -> None:
-    """Kill this process, and what it has started, when the run's process is gone; it leads a group of its own."""
     parent = parent_process()
     if parent is None:
         return

@@ -9,8 +9,8 @@ import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import pytest
 from workflow_assets import Experiment, FileStore, MemoryStore, Result, Store, dispatches
 from workflow_assets.errors import DeclarationError
 from workflow_assets.executions import Execution
+from workflow_assets.outcomes import CellOutcome
 from workflow_assets.plans import Plan
 from workflow_assets_tests.conformance import studies
 
@@ -55,6 +56,18 @@ def computed(result: Result) -> Counter[str]:
 def summary(result: Result, store: Store) -> tuple[dict[str, str], dict[str, Any], Counter[str]]:
     """Give what a run has told, stored and computed."""
     return told(result), contents(store), computed(result)
+
+
+@contextmanager
+def running(
+    experiment: Experiment, store: Store, backend: Any, calls: Path
+) -> Iterator[Iterator[CellOutcome]]:
+    """Begin a run, which is cancelled at the end if it is not over."""
+    execution = Execution(backend, resources={"calls": str(calls)})
+    plan = Plan(experiment, store)
+    outcomes = execution.cells(plan, store, plan.cells())
+    with closing(outcomes):  # type: ignore[type-var] # a generator
+        yield outcomes
 
 
 @functools.cache
@@ -106,14 +119,6 @@ class FaultLaws(ABC):
             path.unlink()
         return found
 
-    def test_faults_that_pass_are_tried_again_and_what_is_scarce_is_waited_for(self) -> None:
-        result = self.run(studies.FAULTY, capacity={"gpu": 1})
-        assert told(result) == serial(studies.FAULTY)[0]
-        called = self.called()
-        assert called["passing"] == 2 * 3 + 2
-        assert called["lasting"] == 3 + 2
-        assert [one.kind for one in result.failures] == ["ConnectionError", "KeyError"]
-
     def test_what_needs_more_than_there_is_is_refused(self) -> None:
         with pytest.raises(DeclarationError, match=r"'greedy' needs 2 of 'telescopes'"):
             self.run(studies.GREEDY)
@@ -122,9 +127,7 @@ class FaultLaws(ABC):
         if not self.ends_calls:
             pytest.skip("it waits for what is being done")
         store = MemoryStore()
-        execution = Execution(self.backend(), resources={"calls": str(self.calls)})
-        plan = Plan(studies.ENDLESS, store)
-        with closing(execution.cells(plan, store, plan.cells())) as outcomes:
+        with running(studies.ENDLESS, store, self.backend(), self.calls) as outcomes:
             first = next(outcomes)
             assert first.replicate == "0000"
             self.wait_until(lambda: any(self.calls.glob("pid *")))
@@ -194,7 +197,7 @@ class BackendLaws(FaultLaws):
         if place not in self.places:
             pytest.skip("each run starts other workers")
         store = MemoryStore() if place == "memory" else FileStore(tmp_path / "store")
-        few = {"treatments": ["double", "longer"], "replicates": ["0002", "0004"]}
+        few: dict[str, Any] = {"treatments": ["double", "longer"], "replicates": ["0002", "0004"]}
         part = self.run(studies.EVERYTHING, store, **few)
         assert part.table[["treatment", "replicate", "status"]].to_numpy().tolist() == [
             ["double", 2, "completed"],
@@ -249,3 +252,11 @@ class BackendLaws(FaultLaws):
             f"logged in {number}" for number in range(3)
         ]
         assert {getattr(record, "step", "") for record in logged} == {"talkative"}
+
+    def test_faults_that_pass_are_tried_again_and_what_is_scarce_is_waited_for(self) -> None:
+        result = self.run(studies.FAULTY, capacity={"gpu": 1})
+        assert told(result) == serial(studies.FAULTY)[0]
+        called = self.called()
+        assert called["passing"] == 2 * 3 + 2
+        assert called["lasting"] == 3 + 2
+        assert [one.kind for one in result.failures] == ["ConnectionError", "KeyError"]

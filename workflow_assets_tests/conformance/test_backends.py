@@ -58,8 +58,8 @@ class TestDask(BackendLaws):
     @classmethod
     def cluster(cls) -> Iterator[None]:
         """A cluster for all tests."""
-        alone = {"nthreads": 1, "resources": {"gpu": 1}, "memory_limit": None}
-        crowded = {"nthreads": 2, "memory_limit": None}
+        alone: dict[str, Any] = {"nthreads": 1, "resources": {"gpu": 1}, "memory_limit": None}
+        crowded: dict[str, Any] = {"nthreads": 2, "memory_limit": None}
         workers = {
             name: {
                 "cls": Nanny,

@@ -4,7 +4,6 @@ import importlib
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,9 @@ from distributed import Client, LocalCluster
 from workflow_assets import Dask, Experiment, FileStore, MemoryStore, dispatches, step
 from workflow_assets.backends import clusters
 from workflow_assets.errors import DeclarationError
-from workflow_assets.executions import Execution
-from workflow_assets.plans import Plan
 from workflow_assets.store.signatures import VARIABLE
 from workflow_assets_tests.conformance import studies
-from workflow_assets_tests.conformance.backends import FaultLaws, contents, told
+from workflow_assets_tests.conformance.backends import FaultLaws, contents, running, told
 
 
 @pytest.fixture
@@ -181,9 +178,7 @@ def test_a_cluster_that_goes_away_ends_the_run_which_keeps_what_is_done(
     monkeypatch.setattr(clusters, "_ANSWER", 1.0)
     store = MemoryStore()
     with small_cluster() as cluster:
-        execution = Execution(Dask(cluster.scheduler_address), resources={"calls": str(calls)})
-        plan = Plan(studies.ENDLESS, store)
-        with closing(execution.cells(plan, store, plan.cells())) as outcomes:
+        with running(studies.ENDLESS, store, Dask(cluster.scheduler_address), calls) as outcomes:
             assert next(outcomes).replicate == "0000"
             cluster.close()
             with pytest.raises(DeclarationError, match="no Dask scheduler answers"):
@@ -194,9 +189,7 @@ def test_a_cluster_that_goes_away_ends_the_run_which_keeps_what_is_done(
 def test_workers_that_go_away_for_good_end_the_run(calls: Path) -> None:
     store = MemoryStore()
     with small_cluster() as cluster:
-        execution = Execution(Dask(cluster, patience=0.5), resources={"calls": str(calls)})
-        plan = Plan(studies.ENDLESS, store)
-        with closing(execution.cells(plan, store, plan.cells())) as outcomes:
+        with running(studies.ENDLESS, store, Dask(cluster, patience=0.5), calls) as outcomes:
             assert next(outcomes).replicate == "0000"
             cluster.scale(0)
             with pytest.raises(DeclarationError, match=r"has no worker, and none came within 0\.5 s"):
