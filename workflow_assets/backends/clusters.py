@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, suppress
@@ -36,6 +37,9 @@ _ANSWER = 10.0
 
 _GLANCE = 2.0
 """Seconds between two looks at which workers there are."""
+
+_UNHEARD = 3
+"""How often a task may be lost of which no worker has told that it began: it waited there, or that died at once."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +156,7 @@ class _Local:
     def kill(self) -> None:
         """End the workers, and what their steps have started."""
         for nanny in self._cluster.workers.values():
-            nanny.auto_restart = False
+            nanny.close_gracefully()  # which starts no other worker
             if nanny.pid is not None:
                 with suppress(ProcessLookupError, PermissionError):
                     # A worker that has not got so far as to lead a group of its own is in ours.
@@ -182,6 +186,9 @@ class DaskPool:
         self._most = backend.workers if cluster is None else None
         self._token = uuid.uuid4().hex
         self._flying: dict[int, tuple[Any, Mapping[str, float]]] = {}
+        self._submitted = 0
+        self._begun: set[int] = set()
+        self._lost: Counter[int] = Counter()
         self._outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._has: list[Mapping[str, float]] = []
         self._looked = self._lacked = 0.0
@@ -263,7 +270,11 @@ class DaskPool:
                 raise DeclarationError(
                     "run", [_lack("a cell, with the steps that are computed for it,", needs)]
                 )
-        key = f"workflow_assets-{self._token}-{task.number}"
+        self._hand_over(task, needs)
+
+    def _hand_over(self, task: Task, needs: Mapping[str, float]) -> None:
+        self._submitted += 1
+        key = f"workflow_assets-{self._token}-{self._submitted}"
         future = self._client.submit(
             *(self._guests.perform, self._token, task), key=key, pure=False, resources=dict(needs) or None
         )
@@ -275,6 +286,10 @@ class DaskPool:
 
         Raises `PoolBrokenError` where the scheduler is gone, or has lost the tasks.
         """
+        if self._client.status != "running":
+            raise PoolBrokenError("the connection to the Dask scheduler is lost")
+        if time.monotonic() - self._looked > _GLANCE:
+            self._look()
         end = time.monotonic() + seconds
         ended: list[Ended] = []
         try:
@@ -283,11 +298,6 @@ class DaskPool:
                 ended += self._told(self._outbox.get(timeout=left))
         except queue.Empty:
             pass
-        if not ended:
-            if self._client.status != "running":
-                raise PoolBrokenError("the connection to the Dask scheduler is lost")
-            if time.monotonic() - self._looked > _GLANCE:
-                self._look()
         return ended
 
     def _heard(self, event: tuple[float, Mapping[str, Any]]) -> None:
@@ -298,11 +308,10 @@ class DaskPool:
     def _told(self, one: Any) -> list[Ended]:
         """Take what comes from a worker."""
         if isinstance(one, tuple):
-            task, future = one
-            ended = self._ended(task, future)
-            self._flying.pop(task.number, None)
-            return [ended]
-        if one["kind"] == "log":
+            return self._ended(*one)
+        if one["kind"] == "begun":
+            self._begun.add(one["said"])
+        elif one["kind"] == "log":
             messages.handle(pickle.loads(one["said"]))  # noqa: S301 - from our own worker, as are the results
         else:
             stream = getattr(sys, one["kind"])
@@ -310,18 +319,25 @@ class DaskPool:
             stream.flush()
         return []
 
-    def _ended(self, task: Task, future: Any) -> Ended:
+    def _ended(self, task: Task, future: Any) -> list[Ended]:
         from distributed import KilledWorker
 
+        outcome: Any
         try:
-            return Ended(task, future.result())
-        except KilledWorker as error:
-            lost = WorkerLostError(f"a worker of the Dask cluster died: {error.last_worker.address}")
-            return Ended(task, lost)
+            outcome = future.exception() if future.status == "error" else future.result(_ANSWER)
+        except TimeoutError:  # its worker has died, and another does it again
+            future.add_done_callback(lambda future: self._outbox.put((task, future)))
+            return []
         except CancelledError as error:
             raise PoolBrokenError(f"the Dask scheduler has lost what it was doing: {error}") from error
-        except Exception as error:  # noqa: BLE001 - whatever it is, the run decides
-            return Ended(task, error)
+        if isinstance(outcome, KilledWorker):
+            self._lost[task.number] += 1
+            if task.number not in self._begun and self._lost[task.number] < _UNHEARD:
+                self._hand_over(task, self._flying[task.number][1])
+                return []
+            outcome = WorkerLostError(f"a worker of the Dask cluster died: {outcome.last_worker.address}")
+        del self._flying[task.number]
+        return [Ended(task, outcome)]
 
     def close(self, *, kill: bool) -> None:
         """Stop what is being done, and clear up in the workers; a cluster that stays is left as it was."""

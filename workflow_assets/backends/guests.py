@@ -128,6 +128,7 @@ class Guest(WorkerPlugin):
         """Do a task."""
         with _house.heard(self):
             worker, _ = pair = self._taken()
+            self._tell("begun", task.number)
             try:
                 return worker.perform(task)
             except CancelledCallError:
@@ -193,7 +194,7 @@ class Guest(WorkerPlugin):
             data = pickle.dumps(logging.makeLogRecord(plain))
         self._tell("log", data)
 
-    def _tell(self, kind: str, said: str | bytes) -> None:
+    def _tell(self, kind: str, said: str | bytes | int) -> None:
         self._host.log_event(TOPIC, {"token": self.token, "kind": kind, "said": said})
 
 

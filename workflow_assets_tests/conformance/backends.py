@@ -81,20 +81,8 @@ def serial(
         return summary(experiment.run(store, treatments=treatments, **options), store)
 
 
-class FaultLaws(ABC):
-    """The laws on what goes wrong."""
-
-    mortal = False
-    """Whether a worker may be killed, and costs only what it was doing."""
-
-    deadly = False
-    """Whether a step may kill one worker after the other, and is found out."""
-
-    tells = True
-    """Whether what steps print and log arrives in the run's process."""
-
-    ends_calls = False
-    """Whether a call is ended where its run is."""
+class Laws(ABC):
+    """What the laws of a backend need."""
 
     @abstractmethod
     def backend(self, workers: int = 2) -> Any:
@@ -119,13 +107,17 @@ class FaultLaws(ABC):
             path.unlink()
         return found
 
-    def test_what_needs_more_than_there_is_is_refused(self) -> None:
-        with pytest.raises(DeclarationError, match=r"'greedy' needs 2 of 'telescopes'"):
-            self.run(studies.GREEDY)
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        end = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < end, "it did not come to pass"
+            time.sleep(0.01)
+
+
+class CancellingLaws(Laws):
+    """A backend that ends calls when their run is cancelled."""
 
     def test_a_cancelled_run_keeps_what_is_done_and_leaves_nothing_running(self) -> None:
-        if not self.ends_calls:
-            pytest.skip("it waits for what is being done")
         store = MemoryStore()
         with running(studies.ENDLESS, store, self.backend(), self.calls) as outcomes:
             first = next(outcomes)
@@ -139,15 +131,11 @@ class FaultLaws(ABC):
         running = [int(path.name.split()[1]) for path in self.calls.glob("pid *")]
         return not any(Path(f"/proc/{pid}").exists() for pid in running)
 
-    def wait_until(self, condition: Callable[[], bool]) -> None:
-        end = time.monotonic() + PATIENCE
-        while not condition():
-            assert time.monotonic() < end, "it did not come to pass"
-            time.sleep(0.01)
+
+class SurvivingLaws(Laws):
+    """A backend whose workers are processes that may die."""
 
     def test_a_killed_worker_costs_only_what_it_was_doing(self, tmp_path: Path) -> None:
-        if not self.mortal:
-            pytest.skip("its workers are not processes that may be killed")
         store = FileStore(tmp_path / "store")
         result = self.run(studies.MORTAL, store)
         called = self.called()
@@ -160,9 +148,11 @@ class FaultLaws(ABC):
         assert called["base"] == 8
         assert called["mortal"] <= 16 + 2 * 8  # the tasks that were handed out go again, no more
 
+
+class BlamingLaws(Laws):
+    """A backend that finds out which step kills its workers."""
+
     def test_a_step_that_kills_every_worker_is_the_failure_of_its_cell(self) -> None:
-        if not self.deadly:
-            pytest.skip("its workers are not processes that may be killed, or too many would be")
         (self.calls / "died").touch()
         result = self.run(studies.MORTAL, resources={"deadly": True})
         assert [(one.treatment, one.replicate, one.kind) for one in result.failures] == [
@@ -170,8 +160,22 @@ class FaultLaws(ABC):
         ]
 
 
-class BackendLaws(FaultLaws):
-    """All laws of a backend, as tests."""
+class TellingLaws(Laws):
+    """A backend that tells the run's process what steps print and log."""
+
+    def test_what_steps_print_and_log_arrives(self, capsys: Any, caplog: Any) -> None:
+        with caplog.at_level(logging.INFO):
+            self.run(studies.TALKATIVE)
+        assert sorted(capsys.readouterr().out.splitlines()) == [f"printed in {number}" for number in range(3)]
+        logged = [record for record in caplog.records if record.name == "workflow_assets.steps"]
+        assert sorted(record.getMessage() for record in logged) == [
+            f"logged in {number}" for number in range(3)
+        ]
+        assert {getattr(record, "step", "") for record in logged} == {"talkative"}
+
+
+class BackendLaws(Laws):
+    """The laws of all backends."""
 
     counts: tuple[int, ...] = (1, 5)
     """How many workers are worth trying beside two; each may mean a new pool."""
@@ -192,11 +196,11 @@ class BackendLaws(FaultLaws):
             "ValueError",
         }
 
-    @pytest.mark.parametrize("place", ["memory", "files"])
-    def test_each_step_is_called_once_for_what_is_missing_or_forced(self, place: str, tmp_path: Path) -> None:
-        if place not in self.places:
-            pytest.skip("each run starts other workers")
-        store = MemoryStore() if place == "memory" else FileStore(tmp_path / "store")
+    def test_each_step_is_called_once_for_what_is_missing_or_forced(self, tmp_path: Path) -> None:
+        for place in self.places:
+            self.check_calls(MemoryStore() if place == "memory" else FileStore(tmp_path / "store"))
+
+    def check_calls(self, store: Store) -> None:
         few: dict[str, Any] = {"treatments": ["double", "longer"], "replicates": ["0002", "0004"]}
         part = self.run(studies.EVERYTHING, store, **few)
         assert part.table[["treatment", "replicate", "status"]].to_numpy().tolist() == [
@@ -241,18 +245,6 @@ class BackendLaws(FaultLaws):
         assert kinds == {"ValueError": 3, "NotRunError": 37}
         assert 3 <= self.called()["hopeless"] < 40
 
-    def test_what_steps_print_and_log_arrives(self, capsys: Any, caplog: Any) -> None:
-        if not self.tells:
-            pytest.skip("it arrives where the workers are")
-        with caplog.at_level(logging.INFO):
-            self.run(studies.TALKATIVE)
-        assert sorted(capsys.readouterr().out.splitlines()) == [f"printed in {number}" for number in range(3)]
-        logged = [record for record in caplog.records if record.name == "workflow_assets.steps"]
-        assert sorted(record.getMessage() for record in logged) == [
-            f"logged in {number}" for number in range(3)
-        ]
-        assert {getattr(record, "step", "") for record in logged} == {"talkative"}
-
     def test_faults_that_pass_are_tried_again_and_what_is_scarce_is_waited_for(self) -> None:
         result = self.run(studies.FAULTY, capacity={"gpu": 1})
         assert told(result) == serial(studies.FAULTY)[0]
@@ -260,3 +252,7 @@ class BackendLaws(FaultLaws):
         assert called["passing"] == 2 * 3 + 2
         assert called["lasting"] == 3 + 2
         assert [one.kind for one in result.failures] == ["ConnectionError", "KeyError"]
+
+    def test_what_needs_more_than_there_is_is_refused(self) -> None:
+        with pytest.raises(DeclarationError, match=r"'greedy' needs 2 of 'telescopes'"):
+            self.run(studies.GREEDY)

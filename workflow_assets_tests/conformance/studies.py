@@ -247,6 +247,19 @@ def greedy() -> float:
 GREEDY = Experiment("greedy", [greedy])
 
 
+@step(resources={"gpu": 1})
+def learnt(rng: np.random.Generator) -> float:
+    return float(rng.normal())
+
+
+@step(resources={"disk": 1})
+def written(learnt: float, power: float = 1.0) -> float:
+    return learnt * power
+
+
+APART = Experiment("apart", [learnt, written], {"double": {"written.power": 2.0}}, replicates=12)
+
+
 # -- deaths -----------------------------------------------------------------------------------------------------------
 
 

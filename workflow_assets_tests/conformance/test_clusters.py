@@ -2,6 +2,8 @@
 
 import importlib
 import logging
+import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +18,7 @@ from workflow_assets.backends import clusters
 from workflow_assets.errors import DeclarationError
 from workflow_assets.store.signatures import VARIABLE
 from workflow_assets_tests.conformance import studies
-from workflow_assets_tests.conformance.backends import FaultLaws, contents, running, told
+from workflow_assets_tests.conformance.backends import BlamingLaws, CancellingLaws, contents, running, told
 
 
 @pytest.fixture
@@ -45,6 +47,13 @@ def small_cluster(**options: Any) -> LocalCluster:
     )
 
 
+def end_workers(cluster: LocalCluster) -> None:
+    """Let workers die at once, in the middle of what they do, and not come back."""
+    for nanny in cluster.workers.values():
+        nanny.close_gracefully()
+        os.kill(nanny.pid, signal.SIGKILL)
+
+
 @step
 def number(rng: Any) -> float:
     return float(rng.normal())
@@ -53,10 +62,8 @@ def number(rng: Any) -> float:
 NUMBERS = Experiment("numbers", [number], replicates=3)
 
 
-class TestOfItsOwn(FaultLaws):
+class TestOfItsOwn(CancellingLaws, BlamingLaws):
     """A cluster that is started for each run."""
-
-    deadly = ends_calls = True
 
     def backend(self, workers: int = 2) -> Any:
         return Dask(workers=workers)
@@ -177,21 +184,26 @@ def test_a_cluster_that_goes_away_ends_the_run_which_keeps_what_is_done(
 ) -> None:
     monkeypatch.setattr(clusters, "_ANSWER", 1.0)
     store = MemoryStore()
-    with small_cluster() as cluster:
-        with running(studies.ENDLESS, store, Dask(cluster.scheduler_address), calls) as outcomes:
-            assert next(outcomes).replicate == "0000"
-            cluster.close()
-            with pytest.raises(DeclarationError, match="no Dask scheduler answers"):
-                next(outcomes)
+    with (
+        small_cluster() as cluster,
+        running(studies.ENDLESS, store, Dask(cluster.scheduler_address), calls) as outcomes,
+    ):
+        assert next(outcomes).replicate == "0000"
+        end_workers(cluster)
+        cluster.close()
+        with pytest.raises(DeclarationError, match="no Dask scheduler answers"):
+            next(outcomes)
     assert len(contents(store)) == 1
 
 
 def test_workers_that_go_away_for_good_end_the_run(calls: Path) -> None:
     store = MemoryStore()
-    with small_cluster() as cluster:
-        with running(studies.ENDLESS, store, Dask(cluster, patience=0.5), calls) as outcomes:
-            assert next(outcomes).replicate == "0000"
-            cluster.scale(0)
-            with pytest.raises(DeclarationError, match=r"has no worker, and none came within 0\.5 s"):
-                next(outcomes)
+    with (
+        small_cluster() as cluster,
+        running(studies.ENDLESS, store, Dask(cluster, patience=0.5), calls) as outcomes,
+    ):
+        assert next(outcomes).replicate == "0000"
+        end_workers(cluster)
+        with pytest.raises(DeclarationError, match=r"has no worker, and none came within 0\.5 s"):
+            next(outcomes)
     assert len(contents(store)) == 1
