@@ -72,13 +72,14 @@ class TestDask(BackendLaws, TellingLaws, CancellingLaws, SurvivingLaws):
         }
         scheduler = {"cls": Scheduler, "options": {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}}
         with SpecCluster(workers, scheduler, silence_logs=logging.CRITICAL) as cluster:
-            cls.address = cluster.scheduler_address
+            cls.scheduler = cluster.scheduler
             yield
 
-    address = ""
+    scheduler: Scheduler
 
     def backend(self, workers: int = 2) -> Any:
-        return Dask(self.address, workers=workers)
+        self.wait_until(lambda: len(self.scheduler.workers) == 2)  # the last test may have killed one
+        return Dask(self.scheduler.address, workers=workers)
 
     def test_what_needs_different_workers_is_not_done_in_one_go(self, monkeypatch: Any) -> None:
         monkeypatch.setattr(dispatches, "_WORTH", 1e9)
