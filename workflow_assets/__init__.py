@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from workflow_assets.automations import Schedule, Watch
+    from workflow_assets.backends.clusters import Dask
+    from workflow_assets.backends.processes import Processes
+    from workflow_assets.backends.threads import Coroutines, Threads
     from workflow_assets.contracts.annotations import Array, Columns, Metrics
     from workflow_assets.experiments import Experiment
     from workflow_assets.hooks import Hooks
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from workflow_assets.store.s3 import S3Store
     from workflow_assets.store.sequences import Items
     from workflow_assets.sweeps import collect_garbage, pin, pins, unpin
+    from workflow_assets.traits import Retries
     from workflow_assets.treatments import Treatment
     from workflow_assets.verdicts import Verdict
     from workflow_assets.workflows import Workflow
@@ -58,6 +62,12 @@ _HOMES = {
     # running
     "Hooks": "hooks",
     "per_worker": "resources",
+    "Retries": "traits",
+    # who executes
+    "Threads": "backends.threads",
+    "Coroutines": "backends.threads",
+    "Processes": "backends.processes",
+    "Dask": "backends.clusters",
     # results
     "Result": "results",
     "Verdict": "verdicts",
@@ -86,6 +96,8 @@ _HOMES = {
 __all__ = [
     "Array",
     "Columns",
+    "Coroutines",
+    "Dask",
     "Experiment",
     "File",
     "FileStore",
@@ -95,15 +107,18 @@ __all__ = [
     "MemoryStore",
     "Metrics",
     "Picture",
+    "Processes",
     "Provenance",
     "Registry",
     "Replicates",
     "Result",
+    "Retries",
     "S3Store",
     "Schedule",
     "Source",
     "Step",
     "Store",
+    "Threads",
     "Treatment",
     "Verdict",
     "Watch",

@@ -183,7 +183,10 @@ class Dispatch:
 
     def _fits(self, node: Node, nodes: Iterable[Node]) -> bool:
         """Tell whether there is enough of what a unit needs, beside what is being done."""
-        if not node.needs or self.backend.capabilities.counts:
+        if self.backend.capabilities.counts:
+            # A task goes to a worker that has all it needs.
+            return all(node.needs == one.needs for one in nodes)
+        if not node.needs:
             return True
         needs = most([node.needs, *(one.needs for one in nodes)])
         return all(self._used[name] + amount <= self.capacity[name] for name, amount in needs.items())

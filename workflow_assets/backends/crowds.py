@@ -106,6 +106,7 @@ class ThreadSurroundings(Surroundings):
         self._loop = loop
         self._mutex = threading.Lock()
         self._inside = 0  # the thread that is in the middle of a step
+        self._stopped = False
 
     def resources_for(self, coroutine: bool) -> Resources:
         """Give what a step finds in ``ctx.resources``: what was opened in the thread that it runs in."""
@@ -131,7 +132,10 @@ class ThreadSurroundings(Surroundings):
 
     @contextmanager
     def _step(self) -> Iterator[None]:
-        self._inside = threading.get_ident()
+        with self._mutex:
+            if self._stopped:  # while it waited for its turn
+                raise CancelledCallError
+            self._inside = threading.get_ident()
         try:
             yield
         finally:
@@ -143,8 +147,12 @@ class ThreadSurroundings(Surroundings):
         return super().wait_for(coroutine) if self._loop is None else self._loop.wait_for(coroutine)
 
     def stop(self) -> None:
-        """Raise in the step that the thread is in the middle of: nowhere else, lest a lock is never let go of."""
+        """Raise in the step that the thread is in the middle of, or in the next.
+
+        Nowhere else, lest a lock is never let go of.
+        """
         with self._mutex:
+            self._stopped = True
             if self._inside:
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(
                     ctypes.c_ulong(self._inside), ctypes.py_object(CancelledCallError)

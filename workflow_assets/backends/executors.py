@@ -40,8 +40,8 @@ class Given:
     def limits(self) -> str:
         """Say what it cannot do."""
         return (
-            "it cannot end a running call, so that cancelling waits for what is being done, and if one of its workers "
-            "dies, it may do no more at all"
+            "it cannot end a running call, so that cancelling waits for what is being done; if one of its workers "
+            "dies, it may do no more at all; and what steps print and log in other processes stays there"
         )
 
     def open(self, setup: Setup) -> ExecutorPool:

@@ -13,6 +13,7 @@ import sysconfig
 import types
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from multiprocessing import spawn
 from typing import Any
 
 import cloudpickle
@@ -57,6 +58,36 @@ def unpack(data: bytes) -> Setup:
     if not isinstance(setup, Setup):
         raise TypeError(f"a worker was sent a {type(setup).__qualname__}")
     return setup
+
+
+_kept_out: set[str] = set()
+"""The names of processes that do not import the main module again."""
+
+
+def keep_main_out(name: str) -> None:
+    """Let processes of a name not import the main module again: a script needs no guard, and a notebook has no file.
+
+    What they need of it is sent as code. The standard library has no setting for this.
+    """
+    _kept_out.add(name)
+    prepare = spawn.get_preparation_data
+    if getattr(prepare, "keeps_main_out", False):
+        return
+
+    def data(name: str) -> dict[str, Any]:
+        found = prepare(name)
+        if name in _kept_out:
+            found.pop("init_main_from_path", None)
+            found.pop("init_main_from_name", None)
+        return found
+
+    data.keeps_main_out = True  # type: ignore[attr-defined]
+    spawn.get_preparation_data = data
+
+
+def let_main_in(name: str) -> None:
+    """Let processes of a name import the main module again."""
+    _kept_out.discard(name)
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc] # which has no types

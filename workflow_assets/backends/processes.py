@@ -8,7 +8,6 @@ which worker does what, ends one that takes too long, and starts another in its 
 from __future__ import annotations
 
 import codecs
-import logging
 import multiprocessing
 import os
 import signal
@@ -19,12 +18,12 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import connection, spawn
+from multiprocessing import connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import IO, Any
 
-from workflow_assets.backends import beats
+from workflow_assets.backends import beats, messages
 from workflow_assets.backends.base import (
     Capabilities,
     Ended,
@@ -33,7 +32,7 @@ from workflow_assets.backends.base import (
     WorkerLostError,
     cores,
 )
-from workflow_assets.backends.payloads import pack
+from workflow_assets.backends.payloads import keep_main_out, pack
 from workflow_assets.backends.workers import Files, work
 from workflow_assets.tasks import Setup, Task
 
@@ -86,7 +85,7 @@ class ProcessPool:
         self._folder = tempfile.TemporaryDirectory(prefix="workflow_assets-", ignore_cleanup_errors=True)
         self._payload = f"{self._folder.name}/payload"
         Path(self._payload).write_bytes(payload)
-        self._levels = _levels()
+        self._levels = messages.levels()
         self._printers = [_Printer(f"{self._folder.name}/{name}", name) for name in ("stdout", "stderr")]
         self._timeouts = any(step.node.step.timeout is not None for step in setup.plan.steps)
         self._inbox: deque[Task] = deque()
@@ -142,7 +141,7 @@ class ProcessPool:
             while worker.pipe.poll():
                 kind, said = worker.pipe.recv()
                 if kind == "log":
-                    _log(said)
+                    messages.handle(said)
                 elif worker.task is not None:
                     ended.append(Ended(worker.task, said))
                     worker.task = None
@@ -225,7 +224,7 @@ class _Process:
         self.has_done = False
         context = multiprocessing.get_context("spawn")
         self.process: BaseProcess = context.Process(target=work, args=(theirs, files, levels), name=_NAME)
-        _keep_main_out()
+        keep_main_out(_NAME)
         self.process.start()
         theirs.close()
 
@@ -249,7 +248,7 @@ class _Process:
             while self.pipe.poll():
                 kind, said = self.pipe.recv()
                 if kind == "log":
-                    _log(said)
+                    messages.handle(said)
 
     def kill(self) -> None:
         """End it, and what its steps have started."""
@@ -294,45 +293,9 @@ class _Printer:
         os.close(self.descriptor)
 
 
-def _levels() -> dict[str, int]:
-    """Give the levels that are set for loggers."""
-    loggers = {"": logging.getLogger(), **logging.Logger.manager.loggerDict}
-    return {
-        name: logger.level
-        for name, logger in loggers.items()
-        if isinstance(logger, logging.Logger) and (logger.level or not name)
-    }
-
-
-def _log(record: logging.LogRecord) -> None:
-    logger = logging.getLogger(record.name)
-    if logger.isEnabledFor(record.levelno):
-        logger.handle(record)
-
-
 def _death(code: int | None) -> str:
     """Say how a process ended."""
     if code is not None and code < 0:
         with suppress(ValueError):
             return f"killed by {signal.Signals(-code).name}"
     return f"exit code {code}"
-
-
-def _keep_main_out() -> None:
-    """Let our processes not import the main module again: a script needs no guard, and a notebook has no file.
-
-    What they need of it is sent as code. The standard library has no setting for this.
-    """
-    prepare = spawn.get_preparation_data
-    if getattr(prepare, "keeps_main_out", False):
-        return
-
-    def data(name: str) -> dict[str, Any]:
-        found = prepare(name)
-        if name == _NAME:
-            found.pop("init_main_from_path", None)
-            found.pop("init_main_from_name", None)
-        return found
-
-    data.keeps_main_out = True  # type: ignore[attr-defined]
-    spawn.get_preparation_data = data
