@@ -104,13 +104,22 @@ _CROWD = Crowd()
 _LOCAL = threading.local()
 
 
+class _Held:
+    """The worker of a thread: closed when another takes its place, or the thread ends."""
+
+    def __init__(self, token: str, worker: Worker) -> None:
+        self.token = token
+        self.worker = worker
+
+    def __del__(self) -> None:
+        self.worker.close()
+
+
 def perform(token: str, payload: bytes, task: Task) -> Done:
     """Do a task, wherever this is called; what the run needs is read once in each thread."""
-    if getattr(_LOCAL, "token", None) != token:
-        if (old := getattr(_LOCAL, "worker", None)) is not None:
-            old.close()
+    held: _Held | None = getattr(_LOCAL, "held", None)
+    if held is None or held.token != token:
         setup = unpack(payload)
-        _LOCAL.worker = Worker(setup, ThreadSurroundings(setup.resources, _CROWD, None))
-        _LOCAL.token = token
-    worker: Worker = _LOCAL.worker
-    return worker.perform(task)
+        held = _Held(token, Worker(setup, ThreadSurroundings(setup.resources, _CROWD, None)))
+        _LOCAL.held = held
+    return held.worker.perform(task)
