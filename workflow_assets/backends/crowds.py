@@ -6,6 +6,7 @@ import asyncio
 import ctypes
 import threading
 from collections.abc import Coroutine, Iterator, Mapping
+from concurrent.futures import CancelledError
 from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
@@ -78,19 +79,29 @@ class Loop:
         """Give what a coroutine comes to."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
-    def close(self) -> None:
-        """Cancel what still runs, and end the loop."""
+    def _do(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        with suppress(TimeoutError, CancelledError):  # a step that keeps the loop busy ends with the process
+            asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(PATIENCE)
+
+    def cancel(self) -> None:
+        """Cancel the coroutines."""
 
         async def cancel() -> None:
             tasks = asyncio.all_tasks() - {asyncio.current_task()}
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+        self._do(cancel())
+
+    def close(self) -> None:
+        """End the loop; nobody uses it any more."""
+
+        async def close() -> None:
             self.resources.close()
             await self._loop.shutdown_asyncgens()
 
-        with suppress(TimeoutError):
-            asyncio.run_coroutine_threadsafe(cancel(), self._loop).result(PATIENCE)
+        self._do(close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(PATIENCE)
         if not self._thread.is_alive():  # else a step keeps it busy: it ends with the process

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from workflow_assets.backends.base import Capabilities, Ended, cores
 from workflow_assets.backends.crowds import PATIENCE, CancelledCallError, Crowd, Loop, ThreadSurroundings
 from workflow_assets.tasks import Setup, Task, Worker
+
+_AGAIN = 0.5
+"""Seconds between two attempts to end a thread."""
 
 
 @dataclass(frozen=True)
@@ -99,14 +103,24 @@ class ThreadPool:
         for _ in self._threads:
             self._inbox.put(None)
         if kill:
+            self._stop()
+        else:
+            for thread in self._threads:
+                thread.join()
+        if self._loop is not None:
+            self._loop.close()
+
+    def _stop(self) -> None:
+        """End the threads, as far as they let themselves be ended; code that swallows it is told again."""
+        end = time.monotonic() + PATIENCE
+        while any(thread.is_alive() for thread in self._threads) and time.monotonic() < end:
             for around in self._surroundings:
                 around.stop()
             if self._loop is not None:
-                self._loop.close()
-        for thread in self._threads:
-            thread.join(PATIENCE if kill else None)
-        if self._loop is not None and not kill:
-            self._loop.close()
+                self._loop.cancel()
+            again = time.monotonic() + _AGAIN
+            for thread in self._threads:
+                thread.join(max(0.0, again - time.monotonic()))
 
     def _work(self, around: ThreadSurroundings) -> None:
         worker: Worker | None = None
