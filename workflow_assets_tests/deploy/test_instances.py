@@ -20,7 +20,6 @@ from dagster._core.launcher import LaunchRunContext
 from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
 from dagster._core.remote_origin import GrpcServerCodeLocationOrigin, RemoteRepositoryOrigin
 from dagster._core.run_coordinator.queued_run_coordinator import QueuedRunCoordinator
-from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.test_utils import create_run_for_test
 from dagster._serdes import ConfigurableClassData
 from dagster_aws.ecs import EcsRunLauncher
@@ -30,13 +29,14 @@ from dagster_k8s import K8sRunLauncher
 from dagster_postgres import PostgresEventLogStorage
 from dagster_postgres.utils import DagsterPostgresException
 
+from workflow_assets.orchestration.event_logs import EmbeddedEventLog
 from workflow_assets.orchestration.storage import EmbeddedComputeLogs
 from workflow_assets_tests.deploy.databases import PASSWORD
 from workflow_assets_tests.deploy.recipes import PROJECT, RECIPES, installed, settings, task
 
 IMAGE = "registry.example/team/workflow-assets:1"
 RUNS = {"local": 2, "postgres": 4, "docker": 4, "kubernetes": 10, "ecs": 10}
-STORAGES = dict.fromkeys(RECIPES, PostgresEventLogStorage) | {"local": SqliteEventLogStorage}
+STORAGES = dict.fromkeys(RECIPES, PostgresEventLogStorage) | {"local": EmbeddedEventLog}
 LOGS = dict.fromkeys(RECIPES, EmbeddedComputeLogs) | dict.fromkeys(("kubernetes", "ecs"), S3ComputeLogManager)
 LAUNCHERS = {
     "local": DefaultRunLauncher,
