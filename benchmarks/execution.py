@@ -7,6 +7,8 @@ replicates:
 - *1 ms*: 4,000 cells that each count for a thousandth;
 - *start*: two cells that do nothing, which tells what it takes until workers are there, beyond one that needs none.
 
+*dask* starts a cluster for its run; *dask there* is given the address of one that runs already.
+
 A figure is the wall time of a run, starting and stopping the workers included; imports and declarations in the first
 process are not. Each is measured in a process of its own, and its values are checked; a round measures everything once,
 every other one in the opposite order. Ours runs with its default store; Crystallize with its default plugins and
@@ -41,7 +43,15 @@ CASES = {"100 ms": (0.1, 200), "1 ms": (0.001, 4000), "start": (0.0, 2)}
 """Seconds of counting in a cell, and the number of cells."""
 QUICK = {"100 ms": 8, "1 ms": 40, "start": 2}
 SYSTEMS = {
-    "100 ms": ["serial", "processes", "joblib", "crystallize process", "crystallize thread"],
+    "100 ms": [
+        "serial",
+        "processes",
+        "dask",
+        "dask there",
+        "joblib",
+        "crystallize process",
+        "crystallize thread",
+    ],
     "1 ms": ["serial", "processes", "threads", "dask", "joblib", "crystallize process", "crystallize thread"],
     "start": ["serial", "threads", "processes", "dask"],
 }
@@ -97,12 +107,24 @@ def calibrate() -> int:
 
 
 def measure_ours(work: Work) -> Figure:
+    if work.system == "dask there":
+        from distributed import LocalCluster
+
+        from workflow_assets import Dask
+
+        options = {"threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
+        with LocalCluster(n_workers=WORKERS, **options) as cluster:
+            return measure_run(work, Dask(cluster.scheduler_address))
+    return measure_run(work, work.system)
+
+
+def measure_run(work: Work, backend: Any) -> Figure:
     from workflow_assets import Experiment, step
 
     engine = ["plans", "results", "executions", "dispatches", "store.files"]
     for module in ("numpy.random", "pandas", *(f"workflow_assets.{name}" for name in engine)):
         importlib.import_module(module)  # a run would import it now
-    if work.system == "dask":
+    if work.system.startswith("dask"):
         importlib.import_module("distributed")
     study = Experiment(
         "study",
@@ -111,8 +133,8 @@ def measure_ours(work: Work) -> Figure:
         replicates=replicates_of(work),
         parameters={"counted.counts": work.counts},
     )
-    workers = None if work.system == "serial" else WORKERS
-    result, seconds, _ = timed(lambda: study.run(backend=work.system, workers=workers))
+    workers = WORKERS if isinstance(backend, str) and backend != "serial" else None
+    result, seconds, _ = timed(lambda: study.run(backend=backend, workers=workers))
     check(work, dict(result.table.groupby("treatment", sort=False)["counted"].apply(list)))
     return Figure(seconds)
 
@@ -223,7 +245,7 @@ def report(figures: dict[tuple[str, str], list[float]], loads: list[float]) -> s
         met = median <= asked if most else median >= asked
         lines.append([name, spread(values, 2), f"{'≤' if most else '≥'} {asked}", "pass" if met else "FAIL"])
 
-    for system in ("processes", "dask"):
+    for system in ("processes", "dask", "dask there"):
         line(f"100 ms: {system} against serial", ratio("100 ms", "serial", system), 1.8)
     line("1 ms: processes against serial", ratio("1 ms", "serial", "processes"), 1.3)
     start = [a - b for a, b in zip(figures["start", "processes"], figures["start", "serial"], strict=True)]

@@ -32,8 +32,8 @@ from workflow_assets.tasks import Done, Known, Reference, Setup, Task, Unit
 
 logger = logging.getLogger("workflow_assets")
 
-_WORTH = 0.1
-"""Seconds that a task should take: a hundred times what it takes to hand it out and to take it back."""
+_WORTH = 100
+"""How many times as long as handing it out a task should take."""
 
 _GROWTH = 8
 """How many times as large as any before it a task may be: the first units need not be like the others."""
@@ -136,8 +136,11 @@ class Dispatch:
 
     def _size(self, pool: Pool) -> int:
         """Give how many units make a task: few while it is not known how long they take, and towards the end."""
+        if not self._seconds:
+            return 1
+        worth = int(_WORTH * pool.handover / self._seconds)
         fair = self._left // (3 * pool.workers)
-        return max(1, min(int(_WORTH / self._seconds), _GROWTH * self._largest, fair)) if self._seconds else 1
+        return max(1, min(worth, _GROWTH * self._largest, fair))
 
     def _submit(self, pool: Pool) -> None:
         """Hand out what is ready, as far as there are workers for it."""

@@ -78,6 +78,9 @@ class Pool(Protocol):
     ahead: int
     """How many more are worth handing over, so that no worker waits for the next."""
 
+    handover: float
+    """How many seconds it takes to hand a task out and to take it back, about."""
+
     def submit(self, task: Task, needs: Mapping[str, float]) -> None:
         """Have a task done; return at once."""
 

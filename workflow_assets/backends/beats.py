@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from workflow_assets.backends.base import Culprit
-from workflow_assets.callers import BRIEF, Place, Surroundings
+from workflow_assets.callers import Place, Surroundings
 from workflow_assets.cells import Planned
 from workflow_assets.plans import PlannedStep
 from workflow_assets.provenance import recent_peak_memory, reset_peak_memory
 from workflow_assets.tasks import Setup, Task, Worker
 
 _BEAT = struct.Struct("<qqqd")
+
+_BRIEF = 0.005
+"""Seconds that a step takes at least for its memory to be worth asking about."""
 
 
 class Beat(NamedTuple):
@@ -86,12 +89,18 @@ class _Watched(Surroundings):
         if step is not None and step.timeout is not None and not step.is_coroutine:
             deadline = time.monotonic() + step.timeout
         _BEAT.pack_into(self._memory, 0, *self.worker.doing(place), self._numbers[planned], deadline)
-        reset_peak_memory()
         try:
             yield
         finally:
             _BEAT.pack_into(self._memory, 0, *Beat())
 
     def peak_memory(self, seconds: float) -> int | None:
-        """Give the most bytes that were used during the step; that is not asked of a brief one."""
-        return recent_peak_memory() if seconds >= BRIEF else None
+        """Give the most bytes that were used during the step, or a brief one before it.
+
+        Asking takes a twentieth of a millisecond, so that a brief step is not asked about.
+        """
+        if seconds < _BRIEF:
+            return None
+        peak = recent_peak_memory()
+        reset_peak_memory()
+        return peak

@@ -174,6 +174,8 @@ class _Local:
 class DaskPool:
     """The workers of a cluster, which do tasks."""
 
+    handover = 0.005
+
     def __init__(
         self, client: Any, setup: Setup, payload: bytes, backend: Dask, cluster: _Local | None
     ) -> None:

@@ -55,6 +55,8 @@ class Given:
 class ExecutorPool:
     """An executor that does tasks."""
 
+    handover = 0.001
+
     def __init__(self, executor: Executor, setup: Setup, workers: int) -> None:
         self.workers = self.ahead = workers
         self._executor = executor

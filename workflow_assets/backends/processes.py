@@ -78,6 +78,8 @@ class Processes:
 class ProcessPool:
     """Worker processes that do tasks; each is started when there is something for it to do."""
 
+    handover = 0.001
+
     def __init__(self, setup: Setup, workers: int) -> None:
         self.workers = self.ahead = workers
         self._setup = setup

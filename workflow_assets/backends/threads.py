@@ -66,6 +66,8 @@ class Coroutines:
 class ThreadPool:
     """Threads that do tasks; they are daemons, so that none keeps the process from ending."""
 
+    handover = 0.001
+
     def __init__(self, setup: Setup, workers: int, loop: Loop | None = None) -> None:
         self.workers = self.ahead = workers
         self._loop = loop

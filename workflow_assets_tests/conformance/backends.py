@@ -195,8 +195,8 @@ class BackendLaws(Laws):
     places: tuple[str, ...] = ("memory", "files")
     """Which stores are worth trying."""
 
-    worths: tuple[float, ...] = (0.0, 0.001, 1e9)
-    """How many seconds of work are worth trying as one task."""
+    worths: tuple[float, ...] = (0.0, 1.0, 1e9)
+    """How much work is worth trying as one task."""
 
     def test_results_and_stores_are_those_of_a_serial_run(self, tmp_path: Path) -> None:
         store = FileStore(tmp_path / "store")
