@@ -51,6 +51,9 @@ class Surroundings:
     watched = False
     """Whether somebody wants to be told of each call."""
 
+    guarded = False
+    """Whether calls are let in, one by one or many."""
+
     def __init__(self, resources: Mapping[str, Any]) -> None:
         self.resources = Resources(resources)
         self.watch = GlobalGenerator()
@@ -164,22 +167,22 @@ class Caller:
             with around.alone(), seeded_globals(place.seed, self.stream):
                 return self._value(arguments)
         before = around.watch.position()
-        if around.crowded:
-            return self._called_in_crowd(arguments, alone)
+        if around.guarded:
+            return self._called_under_guard(arguments, alone)
         value = self._value(arguments)
         if before is not None and around.watch.position() != before:
             raise self._drew()
         return value
 
-    def _called_in_crowd(self, arguments: dict[str, Any], alone: bool) -> Any:
-        """Do so beside others, whose draws look the same as this one's."""
+    def _called_under_guard(self, arguments: dict[str, Any], alone: bool) -> Any:
+        """Do so where a call can be stopped, perhaps beside others whose draws look the same as this one's."""
         around = self.surroundings
         with around.alone() if alone else around.among(self.is_coroutine):
             before = around.watch.position()
             value = self._value(arguments)
             drew = before is not None and around.watch.position() != before
         if drew:
-            raise self._drew() if alone else SuspectError
+            raise SuspectError if around.crowded and not alone else self._drew()
         return value
 
     def _drew(self) -> GlobalRandomnessError:

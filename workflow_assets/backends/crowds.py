@@ -111,6 +111,8 @@ class Loop:
 class ThreadSurroundings(Surroundings):
     """A thread beside others, that can be stopped in the middle of a step."""
 
+    guarded = True
+
     def __init__(self, resources: Mapping[str, Any], crowd: Crowd, loop: Loop | None) -> None:
         super().__init__(resources)
         self._crowd = crowd

@@ -37,7 +37,7 @@ class Files(NamedTuple):
 
 
 def work(pipe: connection.Connection, files: Files, levels: Mapping[str, int]) -> None:
-    """Do tasks until there are no more, and end without taking the interpreter apart: that takes a tenth of a second."""
+    """Do tasks until there are no more; then end at once: to take the interpreter apart takes a tenth of a second."""
     code = 1
     try:
         _work(pipe, files, levels)

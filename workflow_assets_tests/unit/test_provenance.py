@@ -191,7 +191,7 @@ def large(replicate: int) -> int:
 
 @step
 def small(large: int) -> int:
-    time.sleep(0.002)  # memory is not asked for at the end of a brief step
+    time.sleep(0.02)  # memory is not asked for at the end of a brief step
     return large
 
 
