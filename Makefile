@@ -24,7 +24,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help run test lint types format bench soak clean chromium nginx
+.PHONY: help run test slow lint types format bench soak clean chromium nginx
 
 help:  ## these lines
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -32,8 +32,12 @@ help:  ## these lines
 run: $(VENV)/.ready-to-run $(HOME_FOLDER)/dagster.yaml  ## run the example experiment and print its table and verdicts
 	DAGSTER_HOME='$(CURDIR)/$(HOME_FOLDER)' $(RUN)
 
-test: lint types chromium nginx  ## linters, types, floors and all tests (TESTS=path for some of them)
+test: lint types chromium nginx  ## linters, types, floors and tests (TESTS=path for some of them)
 	$(BIN)/python -m pytest -n $(JOBS) $(TESTS)
+
+slow: $(VENV)/.ready-to-test chromium nginx  ## the tests that take longer: more kills, clusters that vanish, a long search for counterexamples
+	$(BIN)/python -m pytest -n $(JOBS) -m slow
+	$(BIN)/python -m pytest -n $(JOBS) --timeout 3600 --hypothesis-profile=search workflow_assets_tests/properties
 
 lint: $(VENV)/.ready-to-test  ## style and floors
 	$(BIN)/ruff check

@@ -9,7 +9,7 @@ from workflow_assets.store.signatures import VARIABLE
 from workflow_assets_tests.conformance.buckets import Server, serving
 
 # A failure must come back when the test is run again, and a busy machine must not make one.
-settings.register_profile("repeatable", derandomize=True, deadline=None, print_blob=True)
+settings.register_profile("repeatable", derandomize=True, deadline=None, print_blob=True, max_examples=50)
 # To look for more: pytest --hypothesis-profile=search
 settings.register_profile("search", deadline=None, max_examples=2_000, print_blob=True)
 settings.load_profile("repeatable")

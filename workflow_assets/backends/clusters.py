@@ -125,6 +125,10 @@ class Dask:
             raise DeclarationError("run", [fault]) from error
 
 
+# Nobody would look at the profile, for which each step is halted every hundredth of a second.
+_QUIET = {"distributed": {"worker": {"profile": {"enabled": False}}}}
+
+
 class _Local:
     """A cluster on this machine that only this process talks to."""
 
@@ -146,6 +150,7 @@ class _Local:
             silence_logs=logging.CRITICAL,
             memory_limit=None,  # else workers are paused or killed that use more than their share
             local_directory=self._folder.name,
+            config=_QUIET,
             scheduler_kwargs={
                 "allowed_failures": 0,  # the run decides what is done again
                 "dashboard_address": "127.0.0.1:0",  # it has no dashboard; this keeps its monitor off the usual port

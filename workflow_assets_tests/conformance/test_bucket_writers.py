@@ -34,7 +34,7 @@ def write(place: str, url: str, worker: int, count: int) -> dict[str, str]:
     return written
 
 
-@pytest.mark.parametrize(("processes", "count"), [(2, 500), (8, 500)])
+@pytest.mark.parametrize(("processes", "count"), [(2, 500), pytest.param(8, 500, marks=pytest.mark.slow)])
 def test_processes_that_write_the_same_keys_are_given_the_same_datums(
     server: Server, processes: int, count: int
 ) -> None:

@@ -62,6 +62,7 @@ def number(rng: Any) -> float:
 NUMBERS = Experiment("numbers", [number], replicates=3)
 
 
+@pytest.mark.slow
 class TestOfItsOwn(CancellingLaws, BlamingLaws):
     """A cluster that is started for each run."""
 
@@ -179,6 +180,7 @@ def test_an_address_without_a_scheduler_is_an_error(address: Any, message: str, 
         NUMBERS.run(backend=Dask(address))
 
 
+@pytest.mark.slow
 def test_a_cluster_that_goes_away_ends_the_run_which_keeps_what_is_done(
     calls: Path, monkeypatch: Any
 ) -> None:
@@ -196,6 +198,7 @@ def test_a_cluster_that_goes_away_ends_the_run_which_keeps_what_is_done(
     assert len(contents(store)) == 1
 
 
+@pytest.mark.slow
 def test_workers_that_go_away_for_good_end_the_run(calls: Path) -> None:
     store = MemoryStore()
     with (

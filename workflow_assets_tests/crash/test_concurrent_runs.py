@@ -13,7 +13,9 @@ MAKERS: dict[str, Any] = {"name": "makers", "replicates": 30}
 
 
 @pytest.mark.parametrize(
-    ("place", "count"), [("folder", 2), ("folder", 4), ("bucket", 2)], indirect=["place"]
+    ("place", "count"),
+    [("folder", 2), ("folder", 4), pytest.param("bucket", 2, marks=pytest.mark.slow)],
+    indirect=["place"],
 )
 def test_processes_share_the_work_and_each_value_follows_from_those_that_stand(place, count, tmp_path):
     """Whoever is second takes the value of who was first, and computes what follows from that."""

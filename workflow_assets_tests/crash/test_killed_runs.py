@@ -165,6 +165,7 @@ def test_nothing_torn_is_left_and_the_next_run_computes_what_is_missing(point, p
     one.finish(place, tmp_path / "calls.log")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("place", "point"), points("bucket", PARTS), indirect=["place"])
 def test_an_upload_in_parts_is_whole_or_not_there(point, place, tmp_path, undisturbed):
     """An array of 40 MB goes to a bucket in parts, which nobody reads before the last is there."""
@@ -173,7 +174,9 @@ def test_an_upload_in_parts_is_whole_or_not_there(point, place, tmp_path, undist
 
 
 @pytest.mark.parametrize(
-    ("place", "kind", "kills"), [("folder", "folder", 5), ("bucket", "bucket", 2)], indirect=["place"]
+    ("place", "kind", "kills"),
+    [("folder", "folder", 5), pytest.param("bucket", "bucket", 2, marks=pytest.mark.slow)],
+    indirect=["place"],
 )
 def test_a_run_of_a_thousand_cells_killed_again_and_again(place, kind, kills, tmp_path, undisturbed):
     """Wherever it happens to be: nothing is torn, and what was stored is not computed again."""

@@ -81,7 +81,7 @@ def failures(result: Result) -> dict[tuple[str, str], tuple[str, str]]:
     ("fault", "message"),
     [
         ("killed", "WorkerLostError: a worker process died: killed by SIGKILL"),
-        ("left", "WorkerLostError: a worker process died: exit code 3"),
+        pytest.param("left", "WorkerLostError: a worker process died: exit code 3", marks=pytest.mark.slow),
     ],
 )
 def test_a_step_that_kills_its_worker_costs_its_cell_alone(tmp_path: Path, fault: str, message: str) -> None:
@@ -254,7 +254,7 @@ def test_what_cannot_be_sent_to_a_worker_is_named() -> None:
         experiment.run(backend="processes", resources={"lock": threading.Lock()})
 
 
-@pytest.mark.parametrize("feed", ["file", "stdin"])
+@pytest.mark.parametrize("feed", [pytest.param("file", marks=pytest.mark.slow), "stdin"])
 def test_functions_of_scripts_and_notebooks_run_in_processes(tmp_path: Path, feed: str) -> None:
     """Without a guard around the main module, and with classes that it defines."""
     text = """
