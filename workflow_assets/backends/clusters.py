@@ -133,6 +133,7 @@ class _Local:
     """A cluster on this machine that only this process talks to."""
 
     def __init__(self, workers: int) -> None:
+        import dask
         import distributed
 
         start: Any = distributed.LocalCluster
@@ -150,7 +151,7 @@ class _Local:
             silence_logs=logging.CRITICAL,
             memory_limit=None,  # else workers are paused or killed that use more than their share
             local_directory=self._folder.name,
-            config=_QUIET,
+            config=dask.config.merge(dask.config.config, _QUIET),
             scheduler_kwargs={
                 "allowed_failures": 0,  # the run decides what is done again
                 "dashboard_address": "127.0.0.1:0",  # it has no dashboard; this keeps its monitor off the usual port
