@@ -127,39 +127,45 @@ _OPEN: Counter[str] = Counter()  # the threads of this process that do tasks, by
 _CLOSED = threading.Condition()
 
 
-def perform(token: str, payload: bytes, task: Task) -> Done:
-    """Do a task, wherever this is called; what the run needs is read once in each thread."""
-    if getattr(_LOCAL, "token", None) != token:
-        _close()
+class _Held:
+    """The worker of a thread: closed when its run ends, another takes its place, or the thread ends."""
+
+    def __init__(self, token: str, payload: bytes) -> None:
+        self.token = token
         setup = unpack(payload)
-        _LOCAL.worker = Worker(setup, ThreadSurroundings(setup.resources, _CROWD, None))
-        _LOCAL.token = token
+        self.worker = Worker(setup, ThreadSurroundings(setup.resources, _CROWD, None))
         with _CLOSED:
             _OPEN[token] += 1
-    worker: Worker = _LOCAL.worker
-    return worker.perform(task)
+
+    def __del__(self) -> None:
+        if not hasattr(self, "worker"):  # it could not be made
+            return
+        try:
+            self.worker.close()
+        finally:
+            with _CLOSED:
+                _OPEN[self.token] -= 1
+                if not _OPEN[self.token]:
+                    del _OPEN[self.token]
+                _CLOSED.notify_all()
+
+
+def perform(token: str, payload: bytes, task: Task) -> Done:
+    """Do a task, wherever this is called; what the run needs is read once in each thread."""
+    held: _Held | None = getattr(_LOCAL, "held", None)
+    if held is None or held.token != token:
+        del held
+        _LOCAL.held = None
+        _LOCAL.held = held = _Held(token, payload)
+    return held.worker.perform(task)
 
 
 def release(token: str) -> None:
     """Close what this thread has opened for a run."""
-    if getattr(_LOCAL, "token", None) == token:
-        _close()
+    held: _Held | None = getattr(_LOCAL, "held", None)
+    if held is not None and held.token == token:
+        del held
+        _LOCAL.held = None
     with _CLOSED:
         _CLOSED.wait_for(lambda: token not in _OPEN, _WAIT)
     time.sleep(_TURN)
-
-
-def _close() -> None:
-    token: str | None = getattr(_LOCAL, "token", None)
-    if token is None:
-        return
-    worker: Worker = _LOCAL.worker
-    del _LOCAL.token, _LOCAL.worker
-    try:
-        worker.close()
-    finally:
-        with _CLOSED:
-            _OPEN[token] -= 1
-            if not _OPEN[token]:
-                del _OPEN[token]
-            _CLOSED.notify_all()

@@ -36,7 +36,7 @@ if sys.orig_argv[1:3] == ["-m", "dagster._daemon"]:
 PATIENCE = 300
 """Seconds for all that was set going, on a machine that is busy with other tests; alone it takes a minute."""
 
-pytestmark = pytest.mark.timeout(2 * PATIENCE)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2 * PATIENCE)]
 
 RUNS = """query ($filter: RunsFilter!) { runsOrError(filter: $filter) {
   ... on Runs { results { runId status startTime endTime assetSelection { path }

@@ -63,7 +63,7 @@ def test_a_place_says_which_store_it_is(tmp_path) -> None:
         open_store("s3:/results")
 
 
-@pytest.mark.parametrize("backend", ["threads", "processes"])
+@pytest.mark.parametrize("backend", ["threads", pytest.param("processes", marks=pytest.mark.slow)])
 def test_workers_share_a_bucket(server: Server, backend: str) -> None:
     """What they compute is found there, and is what one process computes."""
     store = server.open(unique_place())

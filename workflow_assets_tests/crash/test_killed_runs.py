@@ -140,9 +140,9 @@ def _minutes_later(monkeypatch):
     monkeypatch.setattr(leases, "_CLAIM_END", 0.0)
 
 
-def points(place, named):
+def points(place, named, *marks):
     """Give the points for a parametrised test in a place."""
-    return [pytest.param(place, point, id=f"{place}-{name}") for name, point in named.items()]
+    return [pytest.param(place, point, id=f"{place}-{name}", marks=marks) for name, point in named.items()]
 
 
 def kill_at(point, place, calls, declared):
@@ -152,7 +152,9 @@ def kill_at(point, place, calls, declared):
 
 
 @pytest.mark.parametrize(
-    ("place", "point"), [*points("folder", POINTS), *points("bucket", REQUESTS)], indirect=["place"]
+    ("place", "point"),
+    [*points("folder", POINTS), *points("bucket", REQUESTS, pytest.mark.slow)],
+    indirect=["place"],
 )
 def test_nothing_torn_is_left_and_the_next_run_computes_what_is_missing(point, place, tmp_path, undisturbed):
     """What is there is whole and so are its inputs; the end is as if nothing had happened."""

@@ -104,7 +104,7 @@ def test_a_worker_that_is_killed_once_changes_nothing(tmp_path: Path) -> None:
     assert disturbed.table.to_csv() == undisturbed.table.to_csv()
 
 
-@pytest.mark.parametrize("fault", ["sleeping", "holding"])
+@pytest.mark.parametrize("fault", [pytest.param("sleeping", marks=pytest.mark.slow), "holding"])
 def test_a_step_that_exceeds_its_timeout_is_ended_with_its_worker(tmp_path: Path, fault: str) -> None:
     """Also in the middle of C code; the worker's place is free for other cells."""
     result = study(tmp_path, fault, limit=0.5).run(FileStore(tmp_path / "store"), workers=1)
@@ -113,6 +113,7 @@ def test_a_step_that_exceeds_its_timeout_is_ended_with_its_worker(tmp_path: Path
     assert len(result.table.dropna(subset=["scored"])) == 11
 
 
+@pytest.mark.slow
 def test_a_step_that_exceeds_its_timeout_is_tried_again(tmp_path: Path) -> None:
     """As often as its retries say."""
     result = study(tmp_path, "sleeping 2", limit=0.5, retries=2).run(backend="processes", workers=1)
@@ -190,7 +191,9 @@ study.run(FileStore("store"), backend=sys.argv[1], workers=2)
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL]
+)
 def test_no_process_outlives_a_run_that_is_ended(tmp_path: Path, number: signal.Signals) -> None:
     """Ctrl-C, a polite end and a rude one: what is done is kept, and the next run does the rest."""
     (tmp_path / "script.py").write_text(SCRIPT)
@@ -207,7 +210,7 @@ def test_no_process_outlives_a_run_that_is_ended(tmp_path: Path, number: signal.
     assert workers
     groups = {pid: os.getpgid(pid) for pid in workers}
     run.send_signal(number)
-    run.wait(10)
+    run.wait(90)  # its last write may take its time on a busy disk
     own = {pid for pid, group in groups.items() if group == pid}
     wait_for(lambda: not any(map(is_alive, workers)))
     if number == signal.SIGINT:  # who is killed cannot end what its workers have started

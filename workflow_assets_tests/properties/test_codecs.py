@@ -123,7 +123,7 @@ def test_equal_values_give_equal_bytes_in_every_process():
     """Whatever order its sets have there."""
     drawn = []
 
-    @searching
+    @settings(searching, max_examples=100)
     @given(values.composites)
     def draw(value):
         encoded = encode(value, pickles=True)
