@@ -58,6 +58,7 @@ def _work(pipe: connection.Connection, files: Files, levels: Mapping[str, int]) 
         )  # so that what steps start ends with the worker, and the terminal's signals pass it by
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _stop)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])  # whoever starts us may hold it back
     _die_with_parent()
     _send_output(files)
     send = _Sender(pipe)

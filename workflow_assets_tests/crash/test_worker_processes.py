@@ -185,7 +185,9 @@ def drawn(replicate: int, rng) -> float:
         time.sleep(600)
     return rng.normal()
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by who starts us in the background
+# Whoever starts us may ignore or hold back signals.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT, signal.SIGTERM])
 study = Experiment("study", [drawn], replicates=12)
 study.run(FileStore("store"), backend=sys.argv[1], workers=2)
 """

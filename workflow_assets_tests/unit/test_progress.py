@@ -19,7 +19,12 @@ import workflow_assets
 from workflow_assets import Experiment, MemoryStore, progress, step
 
 STUDY = """
-import logging, sys, time
+import logging, signal, sys, time
+
+# Whoever starts us may ignore or hold back signals.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+
 from pathlib import Path
 from workflow_assets import Experiment, step
 
