@@ -9,6 +9,7 @@ from typing import Any
 
 from workflow_assets.errors import DeclarationError, did_you_mean, excerpt
 from workflow_assets.names import identifier_fault
+from workflow_assets.traits import is_count
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
@@ -81,7 +82,7 @@ class Watch:
         if self.name == "":
             object.__setattr__(self, "name", f"{self.experiment}_watches_{self.source}")
         faults = _common_faults(self)
-        if isinstance(self.every, bool) or not isinstance(self.every, int) or self.every < 1:
+        if not is_count(self.every):
             faults.append(f"every = {excerpt(self.every)}: expected a whole number of seconds, 1 or more")
         if faults:
             raise DeclarationError(

@@ -146,6 +146,11 @@ class Declaration:
         }
 
     @cached_property
+    def steps(self) -> tuple[Step[..., Any], ...]:
+        """Every step that some treatment executes, once."""
+        return tuple(dict.fromkeys(node.step for workflow in self.workflows.values() for node in workflow))
+
+    @cached_property
     def slots(self) -> tuple[str, ...]:
         """The slots of all treatments in an order in which each follows what it depends on."""
         return tuple(in_order(union_of(list(self.workflows.values())))[0])
@@ -177,10 +182,9 @@ class Declaration:
         """Take the fingerprint of every step and source as its code is now, by the object's id."""
         prints: dict[int, Fingerprint] = {}
         taken: dict[tuple[int, str | None], Fingerprint] = {}
-        steps: list[Step[..., Any]] = [node.step for workflow in self.workflows.values() for node in workflow]
         sources = [source for workflow in self.workflows.values() for source in workflow.sources.values()]
         for member, version in [
-            *((step, step.version) for step in steps),
+            *((step, step.version) for step in self.steps),
             *((source, source.code_version) for source in sources),
         ]:
             code = id(member.function), version

@@ -24,11 +24,12 @@ from workflow_assets.backends.base import (
 )
 from workflow_assets.callers import timeout_message
 from workflow_assets.mirrors import Copies
-from workflow_assets.nodes import Graph, Node, most
+from workflow_assets.nodes import Graph, Node
 from workflow_assets.outcomes import CellOutcome, Failure
 from workflow_assets.plans import Plan
 from workflow_assets.runs import Run
 from workflow_assets.tasks import Done, Known, Reference, Setup, Task, Unit
+from workflow_assets.traits import most
 
 logger = logging.getLogger("workflow_assets")
 
@@ -91,10 +92,7 @@ class Dispatch:
 
         Raises `StoreError` where a store fails, and `PoolBrokenError` where there are no workers any more.
         """
-        self.plan.check_cells(cells)
-        by_replicate: dict[str, list[str]] = {}
-        for treatment, replicate in cells:
-            by_replicate.setdefault(replicate, []).append(treatment)
+        by_replicate = self.plan.by_replicate(cells)
         self._graph = Graph(self.run, several=len(by_replicate) > 1, copies=self.copies)
         self._left = len(cells)
         pending = iter(by_replicate.items())

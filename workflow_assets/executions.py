@@ -21,6 +21,7 @@ from workflow_assets.progress import Tally
 from workflow_assets.runs import Run
 from workflow_assets.store.base import MemoryStore, Store
 from workflow_assets.tasks import Setup
+from workflow_assets.traits import is_count
 
 logger = logging.getLogger("workflow_assets")
 
@@ -52,13 +53,12 @@ class Execution:
         for a backend that there is not.
         """
         most = self.max_failures
-        if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 1):
+        if most is not None and not is_count(most):
             raise DeclarationError(
                 "run", [f"max_failures = {excerpt(most)}: expected a whole number of 1 or more"]
             )
-        steps = {node.step: None for workflow in declaration.workflows.values() for node in workflow}
-        backend = choose(self.backend, self.workers, steps)
-        return backend, check_needs(steps, self.capacity, backend)
+        backend = choose(self.backend, self.workers, declaration.steps)
+        return backend, check_needs(declaration.steps, self.capacity, backend)
 
     def cells(
         self,

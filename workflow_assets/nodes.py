@@ -14,6 +14,7 @@ from workflow_assets.runs import ReplicateCells, Run
 from workflow_assets.sources import AssetSource
 from workflow_assets.store.base import Record
 from workflow_assets.tasks import Reference, Unit
+from workflow_assets.traits import most
 
 
 @dataclass(eq=False, slots=True)
@@ -183,15 +184,6 @@ def needs_of(step: PlannedStep) -> Mapping[str, float]:
 
 
 _NOTHING: Mapping[str, float] = {}
-
-
-def most(needs: Iterable[Mapping[str, float]]) -> Mapping[str, float]:
-    """Give what is needed where one is done after the other."""
-    most: dict[str, float] = {}
-    for one in needs:
-        for name, amount in one.items():
-            most[name] = max(most.get(name, 0.0), amount)
-    return most
 
 
 def ancestors(planned: Planned) -> set[Planned]:

@@ -189,6 +189,14 @@ class Plan:
         self.check_cells([*((next(iter(self.by_treatment)), key) for key in repeated)])
         return [(treatment, replicate) for replicate in repeated for treatment in chosen]
 
+    def by_replicate(self, cells: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+        """Give the treatments of each replicate; raise `UnknownNameError` for what the experiment does not have."""
+        self.check_cells(cells)
+        treatments: dict[str, list[str]] = {}
+        for treatment, replicate in cells:
+            treatments.setdefault(replicate, []).append(treatment)
+        return treatments
+
     def check_cells(self, cells: Sequence[tuple[str, str]]) -> None:
         """Raise `UnknownNameError` for a cell that the experiment does not have."""
         for treatment, replicate in cells:

@@ -52,12 +52,8 @@ class Run(Work):
         With `slots`, only those are wanted; what they need and is not stored is computed too.
         """
         chosen = self.plan.cells() if cells is None else list(cells)
-        self.plan.check_cells(chosen)
-        by_replicate: dict[str, list[str]] = {}
-        for treatment, replicate in chosen:
-            by_replicate.setdefault(replicate, []).append(treatment)
         wanted = None if slots is None else frozenset(slots)
-        pending = iter(by_replicate.items())
+        pending = iter(self.plan.by_replicate(chosen).items())
         size = max(1, _WAVE // len(self.plan.by_treatment))
         with ExitStack() as stack:
             stack.enter_context(self.claim)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -99,6 +99,24 @@ def read_resources(given: Any) -> tuple[Mapping[str, float], list[str]]:
         else:
             amounts[name] = float(size)
     return FrozenDict(amounts), faults
+
+
+def most(needs: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """Give what is needed where one is done after the other.
+
+    >>> most([{"gpu": 1, "memory": 8}, {"gpu": 2}])
+    {'gpu': 2, 'memory': 8}
+    """
+    amounts: dict[str, float] = {}
+    for one in needs:
+        for name, amount in one.items():
+            amounts[name] = max(amounts.get(name, 0.0), amount)
+    return amounts
+
+
+def is_count(value: object) -> bool:
+    """Tell whether a value is a whole number of 1 or more."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 def _is_number(value: Any) -> bool:

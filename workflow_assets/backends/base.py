@@ -21,13 +21,11 @@ class Capabilities(NamedTuple):
 
     Args:
         kills: end a call that takes too long, without the worker.
-        survives: lose a worker and only what it was doing.
         shares_memory: let workers use the run's own store and resources as they are.
         counts: keep to what steps need by itself; else the run counts.
     """
 
     kills: bool = False
-    survives: bool = True
     shares_memory: bool = False
     counts: bool = False
 

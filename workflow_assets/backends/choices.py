@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from typing import Any
@@ -10,7 +11,7 @@ from workflow_assets.backends.base import Backend, cores
 from workflow_assets.backends.threads import Coroutines, Threads
 from workflow_assets.errors import DeclarationError, UnknownNameError, did_you_mean, excerpt, listing
 from workflow_assets.steps import Step
-from workflow_assets.traits import MEMORY, read_resources
+from workflow_assets.traits import MEMORY, is_count, read_resources
 
 SERIAL = "serial"
 
@@ -46,11 +47,11 @@ def choose(given: Any, workers: int | None, steps: Iterable[Step[..., Any]]) -> 
 
     Raises `UnknownNameError` for a name that no backend has, and `DeclarationError` for what a backend cannot do.
     """
-    if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
+    if workers is not None and not is_count(workers):
         raise DeclarationError("run", [f"workers = {excerpt(workers)}: expected a whole number of 1 or more"])
     limited = [step.name for step in steps if step.timeout is not None and not step.is_coroutine]
     if given is None:
-        given = "processes" if limited else SERIAL if workers in {None, 1} else "processes"
+        given = SERIAL if not limited and workers in {None, 1} else "processes"
         workers = 1 if workers is None else workers
     if isinstance(given, str):
         if given not in NAMES:
@@ -106,6 +107,4 @@ def check_needs(
 
 
 def _memory() -> int:
-    import os
-
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

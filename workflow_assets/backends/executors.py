@@ -30,7 +30,7 @@ class Given:
 
     executor: Executor
     workers: int
-    capabilities = Capabilities(survives=False)
+    capabilities = Capabilities()
 
     @property
     def name(self) -> str:

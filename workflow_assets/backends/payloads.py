@@ -92,17 +92,17 @@ def let_main_in(name: str) -> None:
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc] # which has no types
     def reducer_override(self, obj: Any) -> Any:
-        if isinstance(obj, Registered) and not _is_importable(obj):
+        if isinstance(obj, Registered) and not _is_sent_by_name(obj):
             # Type hints are read already, so that the names around the definition are needed no more.
             return copyreg.__newobj__, (type(obj),), {**vars(obj), "scope": {}}  # type: ignore[attr-defined]
         return super().reducer_override(obj)
 
 
-def _is_importable(one: Registered) -> bool:
+def _is_sent_by_name(one: Registered) -> bool:
     module = one.function.__module__
     found = find(module, one.function.__qualname__)
     function = found.function if isinstance(found, Registered) else found
-    return function is one.function and module not in {one.__name__ for one in _hidden_modules()}
+    return function is one.function and module not in {_MAIN, *cloudpickle.list_registry_pickle_by_value()}
 
 
 def _dumps(value: Any) -> bytes:
@@ -121,10 +121,9 @@ def _fault(value: Any) -> str:
 
 def _faults(setup: Setup) -> Iterator[str]:
     declaration = setup.plan.declaration
-    steps = {node.step: None for workflow in declaration.workflows.values() for node in workflow}
     hooks = setup.listeners.functions
     members: Mapping[str, Mapping[str, Any]] = {
-        "step": {step.name: step for step in steps},
+        "step": {step.name: step for step in declaration.steps},
         "source": declaration.sources,
         "resource": setup.resources,
         "hook": {moment: hooks[moment] for moment in ELSEWHERE if moment in hooks},

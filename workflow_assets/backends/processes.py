@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import connection
@@ -140,11 +140,8 @@ class ProcessPool:
         """Take what a worker sends; where it is dead, take note of that."""
         ended = []
         try:
-            while worker.pipe.poll():
-                kind, said = worker.pipe.recv()
-                if kind == "log":
-                    messages.handle(said)
-                elif worker.task is not None:
+            for said in worker.heard():
+                if worker.task is not None:
                     ended.append(Ended(worker.task, said))
                     worker.task = None
                     worker.has_done = True
@@ -244,13 +241,23 @@ class _Process:
             else:
                 self.pipe.send(None)
 
+    def heard(self) -> Iterator[Any]:
+        """Log what it has logged; give how its tasks have ended.
+
+        Raises `EOFError` or `OSError` where it is dead.
+        """
+        while self.pipe.poll():
+            kind, said = self.pipe.recv()
+            if kind == "log":
+                messages.handle(said)
+            else:
+                yield said
+
     def drain(self) -> None:
         """Take what it still has to say: log records."""
         with suppress(EOFError, OSError):
-            while self.pipe.poll():
-                kind, said = self.pipe.recv()
-                if kind == "log":
-                    messages.handle(said)
+            for _ in self.heard():
+                pass
 
     def kill(self) -> None:
         """End it, and what its steps have started."""
@@ -275,9 +282,8 @@ class _Printer:
     def __init__(self, path: str, stream: str) -> None:
         os.mkfifo(path, 0o600)
         self.path = path
-        self.descriptor = os.open(
-            path, os.O_RDWR | os.O_NONBLOCK
-        )  # for writing, too: it has no end while we live
+        # Open for writing, too, it has no end while we live.
+        self.descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK)
         self._stream = stream
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 

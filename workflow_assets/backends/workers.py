@@ -53,9 +53,8 @@ def work(pipe: connection.Connection, files: Files, levels: Mapping[str, int]) -
 
 def _work(pipe: connection.Connection, files: Files, levels: Mapping[str, int]) -> None:
     with suppress(OSError):
-        os.setpgid(
-            0, 0
-        )  # so that what steps start ends with the worker, and the terminal's signals pass it by
+        # So that what steps start ends with the worker, and the terminal's signals pass it by.
+        os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _stop)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])  # whoever starts us may hold it back

@@ -26,6 +26,7 @@ from workflow_assets.resources import PerWorker
 from workflow_assets.sources import AssetSource, Source
 from workflow_assets.store.base import Store
 from workflow_assets.store.places import open_store
+from workflow_assets.traits import is_count
 
 
 def to_dagster(
@@ -166,7 +167,7 @@ def _chunk_faults(partitions_per_run: Any, experiments: Mapping[str, Experiment]
     if partitions_per_run is None:
         return []
     if not isinstance(partitions_per_run, Mapping):
-        if _is_count(partitions_per_run):
+        if is_count(partitions_per_run):
             return []
         return [
             f"partitions_per_run = {excerpt(partitions_per_run)}: expected {what}, or {{experiment: cells}}"
@@ -178,10 +179,6 @@ def _chunk_faults(partitions_per_run: Any, experiments: Mapping[str, Experiment]
             faults.append(
                 f"partitions_per_run names the experiment {name!r}, which is not given here: {near}"
             )
-        if not _is_count(count):
+        if not is_count(count):
             faults.append(f"partitions_per_run[{name!r}] = {excerpt(count)}: expected {what}")
     return faults
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1

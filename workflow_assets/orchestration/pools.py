@@ -5,14 +5,13 @@ is what the op needs as a whole.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from workflow_assets.declarations import Declaration
 from workflow_assets.errors import listing
 from workflow_assets.executions import Execution
-from workflow_assets.steps import Step
-from workflow_assets.traits import MEMORY, read_resources
+from workflow_assets.traits import MEMORY, most, read_resources
 
 CPUS, GPU = "cpus", "gpu"
 NEEDS = "workflow_assets/resources"
@@ -25,18 +24,15 @@ def needs_tags(experiment: Declaration, execution: Execution) -> dict[str, Any]:
     Kubernetes is asked for what the workers need at a time, as far as their number is declared, and no more than the
     declared capacity.
     """
-    most: dict[str, float] = {}
-    for step in _steps(experiment):
-        for name, amount in step.resources.items():
-            most[name] = max(most.get(name, 0.0), amount)
-    if not most:
+    needed = most(step.resources for step in experiment.steps)
+    if not needed:
         return {}
     capacity, _ = read_resources(execution.capacity or {})
     asked = {
         name: max(amount, min(amount * (execution.workers or 1), capacity.get(name, math.inf)))
-        for name, amount in most.items()
+        for name, amount in needed.items()
     }
-    tags: dict[str, Any] = {NEEDS: {name: _whole(amount) for name, amount in most.items()}}
+    tags: dict[str, Any] = {NEEDS: {name: _whole(amount) for name, amount in needed.items()}}
     limits = {}
     if MEMORY in asked:
         limits["memory"] = str(math.ceil(asked[MEMORY]))
@@ -54,7 +50,7 @@ def pool_of(experiment: Declaration, chosen: str | None) -> tuple[str | None, li
 
     A countable resource is its own pool; cpus and memory are the machine's, which a slot says nothing about.
     """
-    countable = dict.fromkeys(name for step in _steps(experiment) for name in step.resources)
+    countable = dict.fromkeys(name for step in experiment.steps for name in step.resources)
     names = [name for name in countable if name not in {CPUS, MEMORY}]
     if chosen is not None or len(names) < 2:
         return chosen or next(iter(names), None), []
@@ -63,10 +59,6 @@ def pool_of(experiment: Declaration, chosen: str | None) -> tuple[str | None, li
     )
     cure = f"say which one limits how many runs there are at a time, as in to_dagster(..., pool={names[0]!r})"
     return None, [f"{several}: {cure}"]
-
-
-def _steps(experiment: Declaration) -> Iterable[Step[..., Any]]:
-    return {node.step: None for workflow in experiment.workflows.values() for node in workflow}
 
 
 def _whole(amount: float) -> float | int:
