@@ -63,6 +63,7 @@ def measure_apart(script: str, work: Any, python: Path, folder: Path) -> dict[st
     """Measure in a process of its own, whose current folder is `folder`; give the fields of its figure."""
     command = [python, script, "--measure", json.dumps(asdict(work))]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}  # this checkout, wherever the environment was built
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # nobody's modules are compiled at each start
     # Crystallize logs every cell; what it says is fetched only where something went wrong.
     done = subprocess.run(
         command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from workflow_assets.canonical import unwrap_scalar
 from workflow_assets.contexts import Context
-from workflow_assets.contracts.annotations import Checker, Metrics, checker, metric_type
+from workflow_assets.contracts.checkers import Checker, Reported, checker, metric_type
 from workflow_assets.errors import ContractError, GlobalRandomnessError
 from workflow_assets.plans import PlannedSource, PlannedStep
 from workflow_assets.provenance import peak_memory
@@ -19,6 +19,8 @@ from workflow_assets.streams import GlobalGenerator, generator, integer, seeded_
 
 if TYPE_CHECKING:
     import asyncio
+
+    from workflow_assets.contracts.metrics import Metrics
 
 Recorded = list[tuple[str, Any, dict[str, Any]]]
 """What a step recorded in its context: name, value, tags."""
@@ -170,7 +172,7 @@ class Caller:
         if around.guarded:
             return self._called_under_guard(arguments, alone)
         value = self._value(arguments)
-        if before is not None and around.watch.position() != before:
+        if around.watch.moved(before):
             raise self._drew()
         return value
 
@@ -180,7 +182,7 @@ class Caller:
         with around.alone() if alone else around.among(self.is_coroutine):
             before = around.watch.position()
             value = self._value(arguments)
-            drew = before is not None and around.watch.position() != before
+            drew = around.watch.moved(before)
         if drew:
             raise SuspectError if around.crowded and not alone else self._drew()
         return value
@@ -221,8 +223,8 @@ class Caller:
     def metrics(self, value: Any, recorded: Recorded) -> dict[str, Any]:
         """Give the metrics by the names that the step declares."""
         metrics: dict[str, Any] = {}
-        if isinstance(value, Metrics):
-            metrics.update(value)
+        if isinstance(value, Reported):
+            metrics.update(cast("Metrics", value))
         elif "" in self.step.metrics:
             metrics[""] = value
         if self.declared is not None:

@@ -18,7 +18,7 @@ from math import inf
 from typing import Any, NamedTuple
 
 from workflow_assets.callers import Caller, Place, Recorded, Surroundings, SuspectError
-from workflow_assets.contracts.annotations import checker
+from workflow_assets.contracts.checkers import checker
 from workflow_assets.errors import (
     CodecError,
     ContractError,

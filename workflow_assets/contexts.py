@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from workflow_assets.canonical import unwrap_scalar
-from workflow_assets.contracts.annotations import MetricType
+from workflow_assets.contracts.checkers import MetricType
 from workflow_assets.errors import ContextError, did_you_mean, excerpt
 
 logger = logging.getLogger("workflow_assets.steps")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from workflow_assets.contracts.annotations import MetricType
+from workflow_assets.contracts.checkers import MetricType
 from workflow_assets.declarations import Declaration
 from workflow_assets.errors import CellsFailedError, UnknownNameError, did_you_mean
 from workflow_assets.outcomes import CellOutcome, Failure

@@ -8,16 +8,18 @@ import sys
 import types
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
 
-from workflow_assets.contracts.annotations import Metrics
-from workflow_assets.contracts.checkers import MetricType, metric_type
+from workflow_assets.contracts.checkers import MetricType, Reported, metric_type
 from workflow_assets.contracts.hints import read_hints
 from workflow_assets.errors import DeclarationError, UnknownNameError, did_you_mean, excerpt
 from workflow_assets.functions import Registered, as_owners, declared_faults, names_around
 from workflow_assets.mappings import FrozenDict
 from workflow_assets.modules import qualified_name
 from workflow_assets.traits import NO_RETRIES, Retries, read_resources, read_retries, read_timeout
+
+if TYPE_CHECKING:
+    from workflow_assets.contracts.metrics import Metrics
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -240,7 +242,7 @@ def _option_faults(one: Any) -> list[str]:
         faults.append("'results' is the table that every experiment ends in; choose another name")
     if one.stream is not None and (not isinstance(one.stream, str) or not one.stream.strip()):
         faults.append(f"stream = {excerpt(one.stream)}: expected a text")
-    if one.records is not None and not (isinstance(one.records, type) and issubclass(one.records, Metrics)):
+    if one.records is not None and not (isinstance(one.records, type) and issubclass(one.records, Reported)):
         faults.append(f"records = {excerpt(one.records)}: expected a class that is derived from Metrics")
     options = {option: getattr(one, option) for option in ("legacy_rng", "memo", "transient")}
     faults += [
@@ -271,8 +273,8 @@ def _function_faults(function: types.FunctionType) -> list[str]:
 
 def _declared_metrics(one: Step[..., Any], faults: list[str]) -> dict[str, MetricType]:
     metrics: dict[str, MetricType] = {}
-    if isinstance(one.returns, type) and issubclass(one.returns, Metrics):
-        metrics.update(_fields(one.returns))
+    if isinstance(one.returns, type) and issubclass(one.returns, Reported):
+        metrics.update(_fields(cast("type[Metrics]", one.returns)))
     elif (kind := metric_type(one.returns)) is not None and kind is not str:
         metrics[""] = kind
     for name, recorded in _fields(one.records).items() if one.records is not None else ():

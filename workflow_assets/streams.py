@@ -12,43 +12,15 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.random.bit_generator import ISpawnableSeedSequence
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def _digest(seed: int, kind: str, name: int | str) -> bytes:
     text = f"{seed:x} {kind} {name}"
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=32).digest()
-
-
-class StreamSeed(ISpawnableSeedSequence):
-    """The seed of one stream: the words that a bit generator starts from are a hash of seed, replicate and name.
-
-    It stands in for `numpy.random.SeedSequence`, which mixes as well and takes ten times as long (17 µs a stream).
-    """
-
-    def __init__(self, key: bytes) -> None:
-        self.key = key
-        self.spawned = 0
-
-    def generate_state(self, n_words: int, dtype: Any = np.uint32) -> np.ndarray:
-        """Give words for a bit generator, the same ones each time."""
-        if dtype is np.uint64 and sys.byteorder == "little":  # what PCG64 asks for
-            return np.frombuffer(hashlib.shake_256(self.key).digest(n_words * 8), dtype=np.uint64)
-        kind = np.dtype(dtype).newbyteorder("<")
-        return np.frombuffer(hashlib.shake_256(self.key).digest(n_words * kind.itemsize), dtype=kind).astype(
-            dtype
-        )
-
-    def spawn(self, n_children: int) -> list[StreamSeed]:
-        """Give seeds for streams inside this one, others at each call."""
-        first, self.spawned = self.spawned, self.spawned + n_children
-        return [
-            StreamSeed(hashlib.blake2b(self.key + f" {child}".encode(), digest_size=32).digest())
-            for child in range(first, self.spawned)
-        ]
 
 
 def replicate_seed(seed: int, identity: int | str) -> int:
@@ -66,6 +38,10 @@ def generator(seed: int, stream: str) -> np.random.Generator:
     >>> generator(7, "split").random() == generator(7, "split").random()
     True
     """
+    import numpy as np
+
+    from workflow_assets.seeds import StreamSeed
+
     words = StreamSeed(_digest(seed, "stream", stream))
     return np.random.Generator(np.random.PCG64(words))  # type: ignore[arg-type] # numpy's stubs know one class only
 
@@ -88,6 +64,8 @@ def seeded_globals(seed: int, stream: str) -> Iterator[None]:
 
     One call at a time: the generators are the process's, and a second thread would draw from the first one's stream.
     """
+    import numpy as np
+
     number = integer(seed, stream)
     torch: Any = sys.modules.get("torch")
     with _GLOBAL_GENERATORS:
@@ -115,6 +93,7 @@ class GlobalGenerator:
     """
 
     _WORDS = 624  # of a Mersenne Twister's state; its position comes next
+    _FRESH = 623  # where it stands until it is drawn from or seeded
 
     def __init__(self) -> None:
         self._position: Any = None
@@ -131,3 +110,10 @@ class GlobalGenerator:
             address = legacy._rand._bit_generator.ctypes.state_address  # noqa: SLF001 - numpy names it nowhere else
             self._position = (ctypes.c_uint32 * (self._WORDS + 1)).from_address(address)
         return self._position[self._WORDS], self._position[0]
+
+    def moved(self, before: tuple[int, int] | None) -> bool:
+        """Tell whether numbers were drawn since a mark; where numpy.random was loaded meanwhile, since then."""
+        now = self.position()
+        if before is None:
+            return now is not None and now[0] != self._FRESH
+        return now != before

@@ -8,7 +8,6 @@ from typing import Any, cast
 
 from workflow_assets.canonical import parameter_form
 from workflow_assets.contracts.checkers import MetricType, describe
-from workflow_assets.contracts.coercions import coerce
 from workflow_assets.contracts.edges import compatible, handed
 from workflow_assets.errors import ContractError, UnkeyableError, did_you_mean, excerpt, listing
 from workflow_assets.faults import Faults
@@ -217,6 +216,8 @@ class Wiring:
             if (
                 value is not None or parameter.default is not None
             ):  # `x: int = None` is a common way to say "unset"
+                from workflow_assets.contracts.coercions import coerce  # workers do without pydantic
+
                 value = coerce(value, parameter.annotation, place)
             form = parameter_form(value, place, read)
         except (ContractError, UnkeyableError) as error:

@@ -18,6 +18,10 @@ Checker = Callable[[Any], "str | None"]
 MetricType = type[float] | type[int] | type[bool] | type[str]
 
 
+class Reported:
+    """What `Metrics` are, for those who meet them before anybody has declared any."""
+
+
 def metric_type(annotation: Any) -> MetricType | None:
     """Give the plain type of a metric's annotation; None for what is no metric.
 

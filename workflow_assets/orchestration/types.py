@@ -5,7 +5,8 @@ from typing import Annotated, Any, get_args, get_origin
 
 import dagster as dg
 
-from workflow_assets.contracts.annotations import Columns, describe
+from workflow_assets.contracts.annotations import Columns
+from workflow_assets.contracts.checkers import describe
 
 
 def declared_columns(annotation: Any) -> Columns | None:

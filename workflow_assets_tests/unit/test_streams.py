@@ -2,6 +2,8 @@
 
 import pickle
 import random
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -9,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workflow_assets.seeds import StreamSeed
 from workflow_assets.streams import (
     GlobalGenerator,
-    StreamSeed,
     generator,
     integer,
     replicate_seed,
@@ -113,3 +115,28 @@ def test_watching_numpys_global_generator_sees_draws_and_only_draws() -> None:
     seeded = watch.position()
     np.random.seed(3)  # noqa: NPY002
     assert watch.position() != seeded
+
+
+@pytest.mark.parametrize(
+    ("call", "moved"),
+    [
+        ("pass", False),
+        ("import numpy.random", False),
+        ("import numpy.random; numpy.random.default_rng(1).random()", False),
+        ("import numpy.random; numpy.random.rand()", True),
+        ("import numpy.random; numpy.random.randint(2)", True),
+        ("import numpy.random; numpy.random.seed(1)", True),
+    ],
+)
+def test_draws_from_a_numpy_that_a_step_has_just_loaded_are_seen(call: str, moved: bool) -> None:
+    script = f"""
+import sys
+from workflow_assets.streams import GlobalGenerator
+watch = GlobalGenerator()
+assert "numpy" not in sys.modules
+before = watch.position()
+{call}
+print(watch.moved(before))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(moved)

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 from pydantic import Field, ValidationError
 
-from workflow_assets.contracts.annotations import Array, Columns, Metrics
+from workflow_assets.contracts.annotations import Array, Columns
+from workflow_assets.contracts.metrics import Metrics
 from workflow_assets.errors import ContractError, WorkflowAssetsError
 
 
