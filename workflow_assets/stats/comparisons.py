@@ -25,6 +25,7 @@ from workflow_assets.stats.permutations import share_of_sign_patterns
 from workflow_assets.stats.samples import (
     Alternative,
     Samples,
+    as_sample,
     check_claim,
     merge_ties,
     missing_evidence,
@@ -260,8 +261,10 @@ def mann_whitney(
     def tail(direction: Direction) -> _Tail:
         from scipy import stats
 
-        pooled = np.concatenate([samples.x - direction * samples.margin, samples.y])
+        # Without a margin, as the user has them: what is next to nothing would tie with 0 in the samples' unit.
+        pooled = np.concatenate([as_sample(x, "x"), as_sample(y, "y")])
         if samples.margin:
+            pooled = np.concatenate([samples.x - direction * samples.margin, samples.y])
             magnitudes = np.abs(np.concatenate([samples.x, samples.y]))
             pooled = merge_ties(pooled, np.maximum(magnitudes, abs(samples.margin)))
         different = np.unique(pooled).size

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from workflow_assets.stats.samples import FloatArray, Samples, missing_evidence, two_samples
+from workflow_assets.stats.samples import FloatArray, Samples, as_sample, missing_evidence, two_samples
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(80)
 
@@ -152,7 +152,8 @@ def cliffs_delta(
         estimate, low, high = _tango(int(np.sum(signs > 0)), int(np.sum(signs < 0)), signs.size, z)
         estimand = "the probability that x exceeds y in the same pair, minus the probability of the reverse"
     else:
-        estimate, low, high = _feng_cliff(samples.x, samples.y, z)
+        # As the user has them: what is next to nothing beside the largest would tie with 0 in the samples' unit.
+        estimate, low, high = _feng_cliff(as_sample(x, "x"), as_sample(y, "y"), z)
         estimand = (
             "the probability that a value of x exceeds a value of y, minus the probability of the reverse"
         )

@@ -309,3 +309,7 @@ def test_long_arms_need_no_table_of_pairs():
         tracemalloc.stop()
     assert peak < 10_000_000
     assert effect.low < 2 * special.ndtr(0.5 / math.sqrt(2)) - 1 < effect.high
+
+
+def test_values_next_to_nothing_are_more_than_nothing_beside_large_ones():
+    assert cliffs_delta([0.0, 1.1e-308], [0.0, 1e150], paired=False).estimate == -0.25

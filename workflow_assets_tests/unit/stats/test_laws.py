@@ -158,7 +158,7 @@ def test_mean_difference_moves_with_the_treatment(data, paired, shift, factor):
 
 @given(data=st.data())
 def test_delta_is_the_mean_sign_of_all_comparisons(data):
-    """Sorting gives the same delta as comparing every value with every other."""
+    """Sorting gives the same delta as comparing every value with every other, however far apart they are."""
     x, y = data.draw(arms(paired=False))
     signs = np.sign(np.subtract.outer(np.array(x), np.array(y)))
     assert cliffs_delta(x, y, paired=False).estimate == pytest.approx(signs.mean(), abs=1e-12)
