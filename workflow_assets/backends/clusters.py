@@ -125,8 +125,12 @@ class Dask:
             raise DeclarationError("run", [fault]) from error
 
 
-# Nobody would look at the profile, for which each step is halted every hundredth of a second.
-_QUIET = {"distributed": {"worker": {"profile": {"enabled": False}}}}
+# Nobody would look at what is measured, for which each step is halted fifty to a hundred times a second.
+_QUIET = {
+    "distributed.admin.system-monitor.interval": "10s",
+    "distributed.admin.tick.interval": "1s",
+    "distributed.worker.profile.enabled": False,
+}
 
 
 class _Local:
@@ -142,22 +146,22 @@ class _Local:
         keep_main_out(_NANNY)
         self._level = _DASK.level
         _DASK.setLevel(logging.CRITICAL)  # what it tells of its workers, the run tells in its own words
-        self._cluster = start(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            host="127.0.0.1",
-            dashboard_address=None,
-            silence_logs=logging.CRITICAL,
-            memory_limit=None,  # else workers are paused or killed that use more than their share
-            local_directory=self._folder.name,
-            config=dask.config.merge(dask.config.config, _QUIET),
-            scheduler_kwargs={
-                "allowed_failures": 0,  # the run decides what is done again
-                "dashboard_address": "127.0.0.1:0",  # it has no dashboard; this keeps its monitor off the usual port
-            },
-        )
-        self.client = connect(self._cluster, set_as_default=False)
+        with dask.config.set(_QUIET):
+            self._cluster = start(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                host="127.0.0.1",
+                dashboard_address=None,
+                silence_logs=logging.CRITICAL,
+                memory_limit=None,  # else workers are paused or killed that use more than their share
+                local_directory=self._folder.name,
+                scheduler_kwargs={
+                    "allowed_failures": 0,  # the run decides what is done again
+                    "dashboard_address": "127.0.0.1:0",  # it has none; this keeps its monitor off the usual port
+                },
+            )
+            self.client = connect(self._cluster, set_as_default=False)
 
     def kill(self) -> None:
         """End the workers, and what their steps have started."""
