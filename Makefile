@@ -20,12 +20,11 @@ BENCH = $(filter-out $(addprefix benchmarks/,rounds.py soak.py),$(wildcard bench
 
 export CHROMIUM PROXY_NGINX
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-unexport PYTHONDONTWRITEBYTECODE # each process would compile what it imports
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help run test slow lint types format bench soak clean chromium nginx
+.PHONY: help run test slow compile lint types format bench soak clean chromium nginx
 
 help:  ## these lines
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -33,12 +32,15 @@ help:  ## these lines
 run: $(VENV)/.ready-to-run $(HOME_FOLDER)/dagster.yaml  ## run the example experiment and print its table and verdicts
 	DAGSTER_HOME='$(CURDIR)/$(HOME_FOLDER)' $(RUN)
 
-test: lint types chromium nginx  ## linters, types, floors and tests (TESTS=path for some of them)
+test: lint types compile chromium nginx  ## linters, types, floors and tests (TESTS=path for some of them)
 	$(BIN)/python -m pytest -n $(JOBS) $(TESTS)
 
-slow: $(VENV)/.ready-to-test chromium nginx  ## the tests that take longer: more kills, clusters that vanish, a long search for counterexamples
+slow: compile chromium nginx  ## the tests that take longer: more kills, clusters that vanish, a long search for counterexamples
 	$(BIN)/python -m pytest -n $(JOBS) -m slow
 	$(BIN)/python -m pytest -n $(JOBS) --timeout 3600 --hypothesis-profile=search workflow_assets_tests/properties
+
+compile: $(VENV)/.ready-to-test  # the tests' many processes keep nothing of what they compile
+	@$(BIN)/python -m compileall -q workflow_assets workflow_assets_tests
 
 lint: $(VENV)/.ready-to-test  ## style and floors
 	$(BIN)/ruff check

@@ -1,5 +1,7 @@
 """What every test relies on, and the server that the tests of stores in buckets share."""
 
+import os
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -7,6 +9,10 @@ from hypothesis import settings
 
 from workflow_assets.store.signatures import VARIABLE
 from workflow_assets_tests.conformance.buckets import Server, serving
+
+# Tests edit files faster than their times tell: what was compiled of a file would be taken for what it holds now.
+sys.dont_write_bytecode = True
+os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 
 # A failure must come back when the test is run again, and a busy machine must not make one.
 settings.register_profile("repeatable", derandomize=True, deadline=None, print_blob=True, max_examples=50)

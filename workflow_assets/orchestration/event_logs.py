@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,12 @@ from sqlalchemy import Connection, Engine, create_engine, inspect
 from sqlalchemy.event import listen
 from sqlalchemy.pool import NullPool
 
-from workflow_assets.orchestration.transcripts import Transcripts, plain_content
+from workflow_assets.orchestration.transcripts import (
+    Transcripts,
+    plain_content,
+    planned_alone,
+    planned_partitions,
+)
 
 OF_CHECKS = frozenset(kind.value for kind in ASSET_CHECK_EVENTS)
 MIRRORED = OF_CHECKS | {kind.value for kind in (*ASSET_EVENTS, *EVENT_TYPE_TO_PIPELINE_RUN_STATUS)}
@@ -63,6 +69,9 @@ INSERT_TAG = (
     "INSERT INTO asset_event_tags (event_id, asset_key, key, value, event_timestamp) VALUES (?, ?, ?, ?, ?)"
 )
 
+AT_ONCE = 500
+"""Events in one transaction where one that is handed over speaks of many partitions."""
+
 Row = dict[str, Any]
 
 INHERITED: list[Any] = []
@@ -77,6 +86,7 @@ class EmbeddedEventLog(SqliteEventLogStorage):
         self._tables: set[str] = set()
         self._transcripts = Transcripts()
         self._watches: dict[tuple[str, EventHandlerFn], Watch] = {}
+        self._spreads = False
         super().__init__(base_dir, inst_data)
 
     def _open_anew(self) -> None:
@@ -182,14 +192,41 @@ class EmbeddedEventLog(SqliteEventLogStorage):
         """Store an event."""
         self.store_event_batch([event])
 
+    @property
+    def supports_partition_subset_in_asset_materialization_planned_events(self) -> bool:
+        """Tell who plans a range of partitions that one event will do.
+
+        To those who ask, it is stored as one for each partition, as Dagster would have handed them over at four times
+        the cost; so that each is shown as failed if the run fails. Dagster's variable, where it is set, keeps it one.
+        """
+        if not super().supports_partition_subset_in_asset_materialization_planned_events:
+            self._spreads = True
+        return True
+
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
         """Store events, all or none of them: one transaction in the index, and one in the file of the run."""
-        rows = [self._row(event) for event in events]
+        if not self._spreads or all(planned_partitions(event) is None for event in events):
+            self._store([(event, self._row(event)) for event in events])
+            return
+        several = chain.from_iterable(map(self._rows, events))
+        while piece := list(islice(several, AT_ONCE)):
+            self._store(piece)
+
+    def _rows(self, event: EventLogEntry) -> Iterator[tuple[EventLogEntry, Row]]:
+        """Give the rows of an event: one, or one for each partition that it plans."""
+        partitions = planned_partitions(event)
+        if partitions is None:
+            yield event, self._row(event)
+            return
+        row = self._row(planned_alone(event, ""))
+        for key, text in self._transcripts.write_each(event, partitions.get_partition_keys()):
+            yield event, {**row, "event": text, "partition": key}
+
+    def _store(self, events: Sequence[tuple[EventLogEntry, Row]]) -> None:
         runs: dict[str, list[Row]] = {}
-        for row in rows:
+        for _, row in events:
             runs.setdefault(row["run_id"], []).append(row)
-        pairs = zip(events, rows, strict=True)
-        mirrored = [(event, row) for event, row in pairs if row["dagster_event_type"] in MIRRORED]
+        mirrored = [(event, row) for event, row in events if row["dagster_event_type"] in MIRRORED]
         with self._turn, ExitStack() as index:
             for run in runs:
                 self._engine(run)  # a new file takes longer than others should wait for the index

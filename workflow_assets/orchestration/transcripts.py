@@ -8,10 +8,11 @@ all.
 """
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, cast
 
 from dagster import AssetMaterialization, FloatMetadataValue, IntMetadataValue, TextMetadataValue
+from dagster._core.definitions.partitions.subset import PartitionsSubset
 from dagster._core.events import AssetMaterializationPlannedData, StepMaterializationData
 from dagster._core.events.log import EventLogEntry
 from dagster._serdes import serialize_value
@@ -43,16 +44,31 @@ class Transcripts:
         content = plain_content(entry)
         if content is None:
             return serialize_value(entry)
+        frame = self._frame(entry, content)
+        if frame is None:
+            return serialize_value(entry)
+        start, middle, end = frame
+        return f"{start}{_account(content)}{middle}{_moment(entry)}{end}"
+
+    def write_each(self, entry: EventLogEntry, partitions: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """Give each of some partitions, and the text of the event which plans that one alone."""
+        first = planned_alone(entry, "")
+        content = plain_content(first)
+        frame = self._frame(first, content) if content is not None else None
+        if frame is None:
+            yield from ((key, serialize_value(planned_alone(entry, key))) for key in partitions)
+            return
+        start, middle, end = frame
+        end = f"{middle}{_moment(entry)}{end}"
+        yield from ((key, f"{start}{_account_planned(key)}{end}") for key in partitions)
+
+    def _frame(self, entry: EventLogEntry, content: Content) -> Frame | None:
         kind = _kind(entry, content)
         if kind not in self._frames:
             if len(self._frames) >= MOST_FRAMES:
                 self._frames.clear()
             self._frames[kind] = _frame(entry, content)
-        frame = self._frames[kind]
-        if frame is None:
-            return serialize_value(entry)
-        start, middle, end = frame
-        return f"{start}{_account(content)}{middle}{_moment(entry)}{end}"
+        return self._frames[kind]
 
 
 def plain_content(entry: EventLogEntry) -> Content | None:
@@ -66,6 +82,21 @@ def plain_content(entry: EventLogEntry) -> Content | None:
     values = made.metadata.values()
     plain = all(type(value) in PLAIN and getattr(value, "text", "") is not None for value in values)
     return made if plain and type(made) is AssetMaterialization else None
+
+
+def planned_partitions(entry: EventLogEntry) -> PartitionsSubset | None:
+    """Give the partitions that an event plans to materialise, if it speaks of several."""
+    content = entry.dagster_event.event_specific_data if entry.dagster_event is not None else None
+    return content.partitions_subset if type(content) is AssetMaterializationPlannedData else None
+
+
+def planned_alone(entry: EventLogEntry, partition: str) -> EventLogEntry:
+    """Give the event that plans one partition, of one which plans several."""
+    event = entry.dagster_event
+    assert event is not None
+    planned = cast("AssetMaterializationPlannedData", event.event_specific_data)
+    one = planned._replace(partition=partition, partitions_subset=None)
+    return entry._replace(dagster_event=event._replace(event_specific_data=one))
 
 
 def _kind(entry: EventLogEntry, content: Content) -> Any:
@@ -96,7 +127,7 @@ def _account(content: Content) -> str:
     """Write what is told of one partition only."""
     partition = _text(content.partition)
     if not isinstance(content, AssetMaterialization):
-        return f'"partition": {partition}, "partitions_subset": null'
+        return _account_planned(content.partition)
     entries = ", ".join(
         f'{{"__class__": "EventMetadataEntry", "description": null, "entry_data": {PLAIN[type(value)]}'
         f'{_text(value.value)}}}, "label": {_text(label)}}}'
@@ -104,6 +135,10 @@ def _account(content: Content) -> str:
     )
     tags = _sorted_text(content.tags)
     return f'"metadata_entries": [{entries}], "partition": {partition}, "tags": {tags}'
+
+
+def _account_planned(partition: str | None) -> str:
+    return f'"partition": {_text(partition)}, "partitions_subset": null'
 
 
 def _moment(entry: EventLogEntry) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import sqlite3
 import tempfile
 from collections.abc import Iterator
@@ -13,10 +14,12 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.partitions.subset import DefaultPartitionsSubset
+from dagster._core.events import AssetMaterializationPlannedData
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 
 from workflow_assets.orchestration.event_logs import EmbeddedEventLog
-from workflow_assets_tests.orchestration.happenings import ASSETS, Happenings, answers
+from workflow_assets_tests.orchestration.happenings import ASSETS, Happenings, Kind, answers, entry, happened
 
 RUNS = [f"run-{number}" for number in range(3)]
 
@@ -126,3 +129,62 @@ def test_either_log_goes_on_with_what_the_other_wrote(folder, runs):
             with opened(kind, folder / "changing", runs) as changing:
                 compare(changing, staying)
     assert rows(folder / "changing") == rows(folder / "staying")
+
+
+@dg.asset(partitions_def=dg.StaticPartitionsDefinition([f"{number:03d}" for number in range(700)]))
+def plots() -> None:
+    raise RuntimeError("not today")
+
+
+def planned(instance: dg.DagsterInstance, folder: Path) -> tuple[Any, ...]:
+    """What a run over a range that failed has left: its plans, as they stand in the files, and what they answer."""
+    tags = {"dagster/asset_partition_range_start": "100", "dagster/asset_partition_range_end": "650"}
+    run = dg.materialize([plots], instance=instance, tags=tags, raise_on_error=False).run_id
+    kind = dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value
+    found = []
+    for file in ("index", run):
+        with closing(sqlite3.connect(folder / f"{file}.db")) as connection:
+            query = (
+                "SELECT partition, asset_key, step_key, event FROM event_logs WHERE dagster_event_type = ?"
+            )
+            by_partition = sorted(connection.execute(query, (kind,)))
+            # All but the time, which is each event's own, and the run.
+            found += [
+                [*rest, re.sub(r'"timestamp": [\d.]+|' + run, "", text)] for *rest, text in by_partition
+            ]
+    log = instance.event_log_storage
+    attempts = log.get_latest_asset_partition_materialization_attempts_without_materializations(plots.key)
+    return found, sorted(attempts), log.get_asset_records([plots.key])[0].asset_entry.last_run_id == run
+
+
+def test_the_partitions_of_a_range_are_planned_as_in_dagsters_own_log(tmp_path, monkeypatch):
+    """Dagster hands over one event where ours tells that it may, and it stands there as one for each partition."""
+    monkeypatch.setenv("WORKFLOW_ASSETS_HOME", str(tmp_path / "ours"))
+    custom = {"module": "workflow_assets.orchestration.storage", "class": "EmbeddedStorage"}
+    ours = {"custom": {**custom, "config": {"folder": "dagster"}}}
+    theirs = {"sqlite": {"base_dir": str(tmp_path / "theirs" / "dagster")}}
+    answers = []
+    for name, storage in {"ours": ours, "theirs": theirs}.items():
+        (tmp_path / name).mkdir()
+        with dg.DagsterInstance.local_temp(str(tmp_path / name), overrides={"storage": storage}) as instance:
+            answers.append(planned(instance, tmp_path / name / "dagster" / "history" / "runs"))
+    mine, stock = answers
+    assert len(mine[0]) == 2 * 551
+    assert mine == stock
+
+
+def test_dagsters_variable_keeps_the_plan_of_a_range_one_event(runs, folder, monkeypatch):
+    subset = DefaultPartitionsSubset({"a", "b"})
+    event = entry(
+        RUNS[0],
+        happened(
+            Kind.ASSET_MATERIALIZATION_PLANNED, AssetMaterializationPlannedData(ASSETS[0], None, subset)
+        ),
+        1.0,
+    )
+    for set_to, count in (("1", 1), ("", 2)):
+        monkeypatch.setenv("DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS", set_to)
+        with opened(EmbeddedEventLog, folder / (set_to or "none"), runs) as log:
+            assert log.supports_partition_subset_in_asset_materialization_planned_events
+            log.store_event(event)
+            assert len(log.get_logs_for_run(RUNS[0])) == count

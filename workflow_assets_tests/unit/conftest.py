@@ -18,7 +18,6 @@ NAMES = frozenset({"study", "helpers", "more", "pkg"})
 def load(tmp_path, monkeypatch):
     """Write a project of a user's and import its module `study`, whose step is `f`; each call is a new project."""
     numbers = count()
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
 
     def forget():
         for name in [name for name in sys.modules if name.partition(".")[0] in NAMES]:

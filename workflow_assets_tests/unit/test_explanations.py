@@ -39,7 +39,6 @@ Load = Callable[..., Any]
 @pytest.fixture
 def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
     """Load the study as a module of the user's, with some of its text replaced."""
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
 
     def load(*edits: tuple[str, str]) -> Any:
         text = STUDY

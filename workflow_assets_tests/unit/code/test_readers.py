@@ -277,7 +277,6 @@ def test_an_edit_leaves_the_code_that_runs_as_it_was(edit, case):
 def test_a_file_edited_before_it_was_ever_read_is_told_by_its_instructions(tmp_path, monkeypatch):
     """Between import and the first look at the source, too, code is not taken for what the file holds by now."""
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     write(tmp_path, edited_early="def f(x):\n    return x + 1\n")
     importlib.invalidate_caches()
     module = importlib.import_module("edited_early")
