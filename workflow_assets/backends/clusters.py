@@ -194,6 +194,7 @@ class DaskPool:
         self._client = client
         self._cluster = cluster
         self._guests = guests
+        guests.draw_apart()
         self._patience = backend.patience
         self._most = backend.workers if cluster is None else None
         self._token = uuid.uuid4().hex

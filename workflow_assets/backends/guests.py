@@ -11,6 +11,7 @@ import logging
 import logging.handlers
 import os
 import pickle
+import random
 import sys
 import threading
 from collections.abc import Mapping
@@ -33,6 +34,9 @@ _STREAMS = ("stdout", "stderr")
 
 _FULL = 1 << 13
 """How many characters are sent although their line has not ended."""
+
+_DRAWING = ("dask", "distributed", "tornado")
+"""Packages whose threads run beside steps."""
 
 _SPARED = ("asyncio", "bokeh", "dask", "distributed", "tornado")
 """Loggers of the cluster's own, whose levels are not the run's."""
@@ -80,6 +84,17 @@ def plugin_name(token: str) -> str:
     return f"workflow_assets-{token}"
 
 
+def draw_apart() -> None:
+    """Have Dask draw from a generator of its own: the process's is seeded for a step, which is not alone in it.
+
+    To guess how large a result is, the worker's own thread draws a sample of it while the next task is begun.
+    """
+    own = random.Random()  # noqa: S311 - Dask guesses with it
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] in _DRAWING and getattr(module, "random", None) is random:
+            module.random = own  # type: ignore[attr-defined]
+
+
 class Guest(WorkerPlugin):
     """One run in one worker.
 
@@ -98,6 +113,7 @@ class Guest(WorkerPlugin):
 
     def setup(self, worker: Any) -> None:
         """Move in; functions and inputs are unpacked by the first task, where a failure is told."""
+        draw_apart()
         self._host = worker
         self._mutex = threading.Lock()
         self._saying = threading.Lock()

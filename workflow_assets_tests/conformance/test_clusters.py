@@ -4,6 +4,7 @@ import importlib
 import logging
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -210,3 +211,23 @@ def test_workers_that_go_away_for_good_end_the_run(calls: Path) -> None:
         with pytest.raises(DeclarationError, match=r"has no worker, and none came within 0\.5 s"):
             next(outcomes)
     assert len(contents(store)) == 1
+
+
+def test_dask_draws_no_number_that_a_step_would_have_drawn():
+    """A step that numbers are seeded for begins while Dask still guesses how large the last result is."""
+    script = """
+import random
+from dask.sizeof import sizeof
+from workflow_assets.backends.guests import draw_apart
+
+def is_drawn_from():
+    before = random.getstate()
+    sizeof([str(number) for number in range(100)])
+    return random.getstate() != before
+
+print(is_drawn_from())
+draw_apart()
+print(is_drawn_from())
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False"]
