@@ -32,6 +32,7 @@ from workflow_assets.backends.base import (
     WorkerLostError,
     cores,
 )
+from workflow_assets.backends.guards import Guard
 from workflow_assets.backends.payloads import keep_main_out, pack
 from workflow_assets.backends.workers import Files, work
 from workflow_assets.tasks import Setup, Task
@@ -94,6 +95,7 @@ class ProcessPool:
         self._workers: list[_Process] = []
         self._started = 0
         self._stillborn = 0
+        self._guard = Guard(self._folder.name)
 
     def submit(self, task: Task, needs: Mapping[str, float]) -> None:  # noqa: ARG002 - the run counts
         """Have a task done by the next worker that is free."""
@@ -110,6 +112,7 @@ class ProcessPool:
             files = Files(self._payload, f"{self._folder.name}/beat-{self._started}", output, errors)
             worker = _Process(files, self._levels)
             self._workers.append(worker)
+            self._guard.watch(one.group for one in self._workers)
             worker.begin(self._inbox.popleft())
 
     def wait(self, seconds: float) -> Iterable[Ended]:
@@ -155,7 +158,7 @@ class ProcessPool:
 
     def _bury(self, worker: _Process) -> list[Ended]:
         worker.kill()
-        self._workers.remove(worker)
+        self._let_go(worker)
         code = worker.process.exitcode
         task, beat = worker.task, beats.read(worker.memory)
         worker.close()
@@ -169,6 +172,10 @@ class ProcessPool:
         culprit = beat.culprit(task, self._setup)
         return [Ended(task, WorkerLostError(f"a worker process died: {how}", culprit, idle=culprit is None))]
 
+    def _let_go(self, worker: _Process) -> None:
+        self._workers.remove(worker)
+        self._guard.watch(one.group for one in self._workers)
+
     def _late(self, worker: _Process) -> Ended | None:
         """End a worker whose step takes too long."""
         beat = beats.read(worker.memory)
@@ -178,8 +185,8 @@ class ProcessPool:
         culprit = beat.culprit(task, self._setup)
         if culprit is None:
             return None
-        self._workers.remove(worker)
         worker.kill()
+        self._let_go(worker)
         worker.close()
         return Ended(task, StepTimeoutError("a step took too long", culprit))
 
@@ -210,6 +217,7 @@ class ProcessPool:
         self._workers.clear()
         for printer in self._printers:
             printer.close()
+        self._guard.close()
         self._folder.cleanup()
 
 
@@ -225,6 +233,8 @@ class _Process:
         self.process: BaseProcess = context.Process(target=work, args=(theirs, files, levels), name=_NAME)
         keep_main_out(_NAME)
         self.process.start()
+        assert self.process.pid is not None
+        self.group = self.process.pid  # it leads one of its own
         theirs.close()
 
     def begin(self, task: Task) -> None:
@@ -236,8 +246,8 @@ class _Process:
     def stop(self, *, at_once: bool) -> None:
         """Let it end when it has done what it does, or in the middle of it."""
         with suppress(OSError):
-            if at_once and self.process.pid is not None:
-                os.kill(self.process.pid, signal.SIGTERM)
+            if at_once:
+                os.kill(self.group, signal.SIGTERM)
             else:
                 self.pipe.send(None)
 
@@ -261,10 +271,8 @@ class _Process:
 
     def kill(self) -> None:
         """End it, and what its steps have started."""
-        pid = self.process.pid
-        if pid is not None:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.group, signal.SIGKILL)
         if self.process.is_alive():
             self.process.kill()
         self.process.join()

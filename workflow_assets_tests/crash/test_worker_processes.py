@@ -197,9 +197,11 @@ study.run(FileStore("store"), backend=sys.argv[1], workers=2)
     "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL]
 )
 def test_no_process_outlives_a_run_that_is_ended(tmp_path: Path, number: signal.Signals) -> None:
-    """Ctrl-C, a polite end and a rude one: what is done is kept, and the next run does the rest."""
+    """Ctrl-C, a polite end and a rude one: what is done is kept, what steps have started is ended."""
     (tmp_path / "script.py").write_text(SCRIPT)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(temporary)}
     run = subprocess.Popen(
         [sys.executable, "script.py", "processes"],
         cwd=tmp_path,
@@ -214,15 +216,12 @@ def test_no_process_outlives_a_run_that_is_ended(tmp_path: Path, number: signal.
     run.send_signal(number)
     run.wait(90)  # its last write may take its time on a busy disk
     own = {pid for pid, group in groups.items() if group == pid}
+    assert own
     wait_for(lambda: not any(map(is_alive, workers)))
-    if number == signal.SIGINT:  # who is killed cannot end what its workers have started
-        assert own
-        wait_for(lambda: not [pid for pid in everybody() if group_of(pid) in own])
+    wait_for(lambda: not [pid for pid in everybody() if group_of(pid) in own])
+    wait_for(lambda: not list(temporary.iterdir()))
     stored = len(list(FileStore(tmp_path / "store").keys()))
     assert stored > 1
-    for pid in everybody():
-        if group_of(pid) in own:
-            os.kill(pid, signal.SIGKILL)
 
 
 def test_what_workers_print_and_log_arrives_here(tmp_path: Path, capfd: Any, caplog: Any) -> None:
