@@ -121,6 +121,7 @@ class Execution:
                 wanted,
                 dict(self.resources or {}),
                 run.listeners,
+                () if copies is None else (copies.folder,),
             )
             yield from Dispatch(run, backend, setup, capacity, copies).cells(cells, wanted)
 

@@ -24,7 +24,8 @@ class Copies:
         self._memory = memory
         self._folder = TemporaryDirectory(prefix="workflow_assets-", ignore_cleanup_errors=True)
         self._known: dict[str, str] = {}  # the digest of what both have
-        self.store: Store = FileStore(self._folder.name, pickles=memory.pickles)
+        self.folder = self._folder.name
+        self.store: Store = FileStore(self.folder, pickles=memory.pickles)
 
     def __enter__(self) -> Self:
         return self

@@ -90,7 +90,7 @@ class Done(NamedTuple):
 
 @dataclass(frozen=True)
 class Setup:
-    """What every worker of a run needs, sent once."""
+    """What every worker of a run needs, sent once; `folders` last no longer than the run."""
 
     plan: Plan
     store: Store
@@ -99,6 +99,7 @@ class Setup:
     slots: frozenset[str] | None = None
     resources: Mapping[str, object] = field(default_factory=dict)
     listeners: Listeners = field(default_factory=Listeners)
+    folders: tuple[str, ...] = ()
 
 
 class Worker:

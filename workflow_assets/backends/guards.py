@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 # What it is told last counts. It is told nothing more when the run's process is gone, however that ended.
@@ -11,24 +11,25 @@ _SCRIPT = """
 trap '' HUP INT TERM
 groups=
 while read -r line; do groups=$line; done
+[ "$groups" = over ] && exit
 for group in $groups; do kill -9 "-$group"; done
-rm -rf -- "$1"
+rm -rf -- "$@"
 """
 
 
 class Guard:
-    """Kills groups of processes and deletes a folder, unless `close` is called.
+    """Kills groups of processes and deletes folders, unless `close` is called.
 
     The kernel ends the workers of a run that is killed, before they could end the programs that their steps have
     started: those are in the group of the worker.
 
     Args:
-        folder: what is deleted, in any case.
+        folders: of the run's own.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folders: Sequence[str]) -> None:
         self._shell = subprocess.Popen(
-            ["/bin/sh", "-c", _SCRIPT, "workflow_assets guard", folder],
+            ["/bin/sh", "-c", _SCRIPT, "workflow_assets guard", *folders],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -38,15 +39,18 @@ class Guard:
 
     def watch(self, groups: Iterable[int]) -> None:
         """Say which groups there are now."""
-        assert self._shell.stdin is not None
-        with suppress(BrokenPipeError):
-            self._shell.stdin.write(f"{' '.join(map(str, groups))}\n".encode())
-            self._shell.stdin.flush()
+        self._tell(" ".join(map(str, groups)))
 
     def close(self) -> None:
-        """End it: nothing is left to be killed."""
-        self.watch([])
+        """End it: the run clears up itself."""
+        self._tell("over")
         assert self._shell.stdin is not None
         with suppress(BrokenPipeError):
             self._shell.stdin.close()
         self._shell.wait()
+
+    def _tell(self, line: str) -> None:
+        assert self._shell.stdin is not None
+        with suppress(BrokenPipeError):
+            self._shell.stdin.write(f"{line}\n".encode())
+            self._shell.stdin.flush()

@@ -95,7 +95,7 @@ class ProcessPool:
         self._workers: list[_Process] = []
         self._started = 0
         self._stillborn = 0
-        self._guard = Guard(self._folder.name)
+        self._guard = Guard([self._folder.name, *setup.folders])
 
     def submit(self, task: Task, needs: Mapping[str, float]) -> None:  # noqa: ARG002 - the run counts
         """Have a task done by the next worker that is free."""
