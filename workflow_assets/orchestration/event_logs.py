@@ -35,12 +35,9 @@ from sqlalchemy import Connection, Engine, create_engine, inspect
 from sqlalchemy.event import listen
 from sqlalchemy.pool import NullPool
 
-from workflow_assets.orchestration.transcripts import (
-    Transcripts,
-    plain_content,
-    planned_alone,
-    planned_partitions,
-)
+from workflow_assets.orchestration import plannings
+from workflow_assets.orchestration.plannings import Spreading, planned_alone
+from workflow_assets.orchestration.transcripts import Transcripts, plain_content
 
 OF_CHECKS = frozenset(kind.value for kind in ASSET_CHECK_EVENTS)
 MIRRORED = OF_CHECKS | {kind.value for kind in (*ASSET_EVENTS, *EVENT_TYPE_TO_PIPELINE_RUN_STATUS)}
@@ -69,16 +66,13 @@ INSERT_TAG = (
     "INSERT INTO asset_event_tags (event_id, asset_key, key, value, event_timestamp) VALUES (?, ?, ?, ?, ?)"
 )
 
-AT_ONCE = 500
-"""Events in one transaction where one that is handed over speaks of many partitions."""
-
 Row = dict[str, Any]
 
 INHERITED: list[Any] = []
 """Connections of a process that this one was forked from: SQLite allows neither to use nor to close them."""
 
 
-class EmbeddedEventLog(SqliteEventLogStorage):
+class EmbeddedEventLog(Spreading, SqliteEventLogStorage):
     """Events in SQLite files, as Dagster lays them out: one for each run, and an index over all."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
@@ -86,7 +80,6 @@ class EmbeddedEventLog(SqliteEventLogStorage):
         self._tables: set[str] = set()
         self._transcripts = Transcripts()
         self._watches: dict[tuple[str, EventHandlerFn], Watch] = {}
-        self._spreads = False
         super().__init__(base_dir, inst_data)
 
     def _open_anew(self) -> None:
@@ -192,29 +185,18 @@ class EmbeddedEventLog(SqliteEventLogStorage):
         """Store an event."""
         self.store_event_batch([event])
 
-    @property
-    def supports_partition_subset_in_asset_materialization_planned_events(self) -> bool:
-        """Tell who plans a range of partitions that one event will do.
-
-        To those who ask, it is stored as one for each partition, as Dagster would have handed them over at four times
-        the cost; so that each is shown as failed if the run fails. Dagster's variable, where it is set, keeps it one.
-        """
-        if not super().supports_partition_subset_in_asset_materialization_planned_events:
-            self._spreads = True
-        return True
-
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
         """Store events, all or none of them: one transaction in the index, and one in the file of the run."""
-        if not self._spreads or all(planned_partitions(event) is None for event in events):
+        if all(self.partitions(event) is None for event in events):
             self._store([(event, self._row(event)) for event in events])
             return
         several = chain.from_iterable(map(self._rows, events))
-        while piece := list(islice(several, AT_ONCE)):
+        while piece := list(islice(several, plannings.AT_ONCE)):
             self._store(piece)
 
     def _rows(self, event: EventLogEntry) -> Iterator[tuple[EventLogEntry, Row]]:
         """Give the rows of an event: one, or one for each partition that it plans."""
-        partitions = planned_partitions(event)
+        partitions = self.partitions(event)
         if partitions is None:
             yield event, self._row(event)
             return

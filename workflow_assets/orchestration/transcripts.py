@@ -9,13 +9,14 @@ all.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, cast
+from typing import Any
 
 from dagster import AssetMaterialization, FloatMetadataValue, IntMetadataValue, TextMetadataValue
-from dagster._core.definitions.partitions.subset import PartitionsSubset
 from dagster._core.events import AssetMaterializationPlannedData, StepMaterializationData
 from dagster._core.events.log import EventLogEntry
 from dagster._serdes import serialize_value
+
+from workflow_assets.orchestration.plannings import planned_alone
 
 MOST_FRAMES = 256
 """Kinds of events that are remembered: steps of a run, with the names and types of their metadata."""
@@ -82,21 +83,6 @@ def plain_content(entry: EventLogEntry) -> Content | None:
     values = made.metadata.values()
     plain = all(type(value) in PLAIN and getattr(value, "text", "") is not None for value in values)
     return made if plain and type(made) is AssetMaterialization else None
-
-
-def planned_partitions(entry: EventLogEntry) -> PartitionsSubset | None:
-    """Give the partitions that an event plans to materialise, if it speaks of several."""
-    content = entry.dagster_event.event_specific_data if entry.dagster_event is not None else None
-    return content.partitions_subset if type(content) is AssetMaterializationPlannedData else None
-
-
-def planned_alone(entry: EventLogEntry, partition: str) -> EventLogEntry:
-    """Give the event that plans one partition, of one which plans several."""
-    event = entry.dagster_event
-    assert event is not None
-    planned = cast("AssetMaterializationPlannedData", event.event_specific_data)
-    one = planned._replace(partition=partition, partitions_subset=None)
-    return entry._replace(dagster_event=event._replace(event_specific_data=one))
 
 
 def _kind(entry: EventLogEntry, content: Content) -> Any:

@@ -26,17 +26,17 @@ from dagster_aws.ecs import EcsRunLauncher
 from dagster_aws.s3 import S3ComputeLogManager
 from dagster_docker import DockerRunLauncher
 from dagster_k8s import K8sRunLauncher
-from dagster_postgres import PostgresEventLogStorage
 from dagster_postgres.utils import DagsterPostgresException
 
 from workflow_assets.orchestration.event_logs import EmbeddedEventLog
+from workflow_assets.orchestration.postgres import PostgresEventLog
 from workflow_assets.orchestration.storage import EmbeddedComputeLogs
 from workflow_assets_tests.deploy.databases import PASSWORD
 from workflow_assets_tests.deploy.recipes import PROJECT, RECIPES, installed, settings, task
 
 IMAGE = "registry.example/team/workflow-assets:1"
 RUNS = {"local": 2, "postgres": 4, "docker": 4, "kubernetes": 10, "ecs": 10}
-STORAGES = dict.fromkeys(RECIPES, PostgresEventLogStorage) | {"local": EmbeddedEventLog}
+STORAGES = dict.fromkeys(RECIPES, PostgresEventLog) | {"local": EmbeddedEventLog}
 LOGS = dict.fromkeys(RECIPES, EmbeddedComputeLogs) | dict.fromkeys(("kubernetes", "ecs"), S3ComputeLogManager)
 LAUNCHERS = {
     "local": DefaultRunLauncher,
@@ -98,7 +98,7 @@ def test_one_machine_has_the_instance_of_the_project_and_more():
 @pytest.mark.parametrize("recipe", [name for name in RECIPES if name != "local"])
 def test_a_database_is_found_by_the_environment_alone(recipe):
     """No recipe holds a host, a user or a password."""
-    place = settings(recipe)["storage"]["postgres"]["postgres_db"]
+    place = settings(recipe)["storage"]["custom"]["config"]["postgres_db"]
     names = {
         "hostname": "HOST",
         "port": "PORT",

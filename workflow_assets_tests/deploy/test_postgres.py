@@ -1,12 +1,18 @@
 """The example on a real Postgres, through the recipe's instance."""
 
+from typing import Any
+
 import dagster as dg
 import numpy as np
 import pytest
 from dagster._core.definitions.data_version import extract_data_version_from_entry
+from dagster._core.definitions.partitions.subset import DefaultPartitionsSubset
+from dagster._core.events import AssetMaterializationPlannedData, DagsterEvent
+from dagster._core.events.log import EventLogEntry
 
 from workflow_assets import Experiment, Hypothesis, resamples, step, to_dagster
 from workflow_assets.examples.breast_cancer import TEST_FRACTION, Split, scale, split
+from workflow_assets.orchestration import plannings
 
 STEPS = ("split", "scale", "model", "score")
 PARTITIONS = {
@@ -71,3 +77,62 @@ def test_a_pool_has_the_slots_that_the_recipe_gives_it(opened):
     assert not second.is_claimed
     storage.free_concurrency_slots_for_run("run-1")
     storage.free_concurrency_slots_for_run("run-2")
+
+
+@dg.asset(partitions_def=dg.StaticPartitionsDefinition([f"{number:03d}" for number in range(60)]))
+def plots() -> None:
+    """Fail, so that what was planned is all that is told."""
+    raise RuntimeError("not today")
+
+
+def planned(instance: dg.DagsterInstance) -> tuple[list[Any], ...]:
+    """Give what a run over a range, and one of a partition, have planned: as it is told, and by partition."""
+    tags = {"dagster/asset_partition_range_start": "005", "dagster/asset_partition_range_end": "055"}
+    first = dg.materialize([plots], instance=instance, tags=tags, raise_on_error=False).run_id
+    second = dg.materialize([plots], instance=instance, partition_key="007", raise_on_error=False).run_id
+    kind = dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED
+    told = [
+        (entry.message, entry.level, entry.dagster_event._replace(pid=None))
+        for run in (first, second)
+        for entry in instance.all_logs(run, of_type=kind)
+        if entry.dagster_event is not None
+    ]
+    log = instance.event_log_storage
+    attempts = log.get_latest_asset_partition_materialization_attempts_without_materializations(plots.key)
+    runs = {first: "first", second: "second"}
+    last = log.get_asset_records([plots.key])[0].asset_entry.last_run_id
+    return (
+        sorted(told, key=lambda one: one[2].partition or ""),
+        sorted((partition, runs[run]) for partition, (run, _) in attempts.items()),
+        [runs[last or ""]],
+    )
+
+
+def test_the_partitions_of_a_range_are_planned_as_in_dagsters_own_log(opened, tmp_path, monkeypatch):
+    """A range is planned in few transactions, and is told partition by partition."""
+    monkeypatch.setattr(plannings, "AT_ONCE", 20)
+    mine = planned(opened("postgres"))
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as stock:
+        assert mine == planned(stock)
+    assert len(mine[0]) == 52
+
+
+def test_plans_of_several_assets_are_stored_together(opened):
+    """Of one run: the newest run of each asset is known, whichever stands last among the events."""
+    instance = opened("postgres")
+    keys = [dg.AssetKey(name) for name in ("first", "second")]
+    subset = DefaultPartitionsSubset({"a", "b"})
+    log = instance.event_log_storage
+    assert log.supports_partition_subset_in_asset_materialization_planned_events
+    for batch in (keys, keys[::-1]):
+        run = instance.create_run_for_job(dg.GraphDefinition(name="job", node_defs=[]).to_job()).run_id
+        events = [
+            DagsterEvent.build_asset_materialization_planned_event(
+                "job", "step", AssetMaterializationPlannedData(key, None, subset)
+            )
+            for key in batch
+        ]
+        log.store_event_batch([EventLogEntry(None, 10, "", run, 1.0, "step", "job", one) for one in events])
+        for record in log.get_asset_records(keys):
+            assert record.asset_entry.last_run_id == run
+        assert len(log.get_logs_for_run(run)) == 4

@@ -18,7 +18,7 @@ from dagster._core.definitions.partitions.subset import DefaultPartitionsSubset
 from dagster._core.events import AssetMaterializationPlannedData
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 
-from workflow_assets.orchestration import event_logs
+from workflow_assets.orchestration import plannings
 from workflow_assets.orchestration.event_logs import EmbeddedEventLog
 from workflow_assets_tests.orchestration.happenings import ASSETS, Happenings, Kind, answers, entry, happened
 
@@ -160,7 +160,7 @@ def planned(instance: dg.DagsterInstance, folder: Path) -> tuple[Any, ...]:
 
 def test_the_partitions_of_a_range_are_planned_as_in_dagsters_own_log(tmp_path, monkeypatch):
     """Dagster hands over one event where ours tells that it may, and it stands there as one for each partition."""
-    monkeypatch.setattr(event_logs, "AT_ONCE", 20)
+    monkeypatch.setattr(plannings, "AT_ONCE", 20)
     monkeypatch.setenv("WORKFLOW_ASSETS_HOME", str(tmp_path / "ours"))
     custom = {"module": "workflow_assets.orchestration.storage", "class": "EmbeddedStorage"}
     ours = {"custom": {**custom, "config": {"folder": "dagster"}}}
