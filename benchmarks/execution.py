@@ -11,9 +11,10 @@ replicates:
 
 A figure is the wall time of a run, starting and stopping the workers included; imports and declarations in the first
 process are not. Each is measured in a process of its own, and its values are checked; a round measures everything once,
-every other one in the opposite order. Ours runs with its default store; Crystallize with its default plugins and
-`ParallelExecution`; joblib calls the same function on a list, and keeps nothing. How long one call takes is measured
-anew before each round, so that what the machine does beside is not counted as speed.
+every other one in the opposite order, those next to each other that are compared: a shared machine's speed drifts. Ours
+runs with its default store; Crystallize with its default plugins and `ParallelExecution`; joblib calls the same function
+on a list, and keeps nothing. How long one call takes is measured anew before each round, so that what the machine does
+beside is not counted as speed.
 
 ``--quick`` shows in seconds that everything works; its figures mean nothing.
 """
@@ -44,14 +45,14 @@ CASES = {"100 ms": (0.1, 400), "1 ms": (0.001, 4000), "start": (0.0, 2)}
 QUICK = {"100 ms": 8, "1 ms": 40, "start": 2}
 SYSTEMS = {
     "100 ms": [
+        "dask there",
+        "dask",
         "serial",
         "processes",
-        "dask",
-        "dask there",
         "joblib",
         "crystallize process",
     ],
-    "1 ms": ["serial", "processes", "threads", "dask", "joblib", "crystallize process", "crystallize thread"],
+    "1 ms": ["dask", "serial", "joblib", "processes", "crystallize process", "crystallize thread", "threads"],
     "start": ["serial", "threads", "processes", "dask"],
 }
 TREATMENTS = {"double": 2.0, "triple": 3.0, "quadruple": 4.0}
