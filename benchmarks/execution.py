@@ -12,9 +12,9 @@ replicates:
 A figure is the wall time of a run, starting and stopping the workers included; imports and declarations in the first
 process are not. Each is measured in a process of its own, and its values are checked; a round measures everything once,
 every other one in the opposite order, those next to each other that are compared: a shared machine's speed drifts. Ours
-runs with its default store; Crystallize with its default plugins and `ParallelExecution`; joblib calls the same function
-on a list, and keeps nothing. How long one call takes is measured anew before each round, so that what the machine does
-beside is not counted as speed.
+runs with its default store; Crystallize with its default plugins and `ParallelExecution`; joblib calls the same
+function on a list, and keeps nothing. How long one call takes is measured anew before each round, so that what the
+machine does beside is not counted as speed.
 
 ``--quick`` shows in seconds that everything works; its figures mean nothing.
 """
