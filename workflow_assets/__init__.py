@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from workflow_assets.backends.clusters import Dask
     from workflow_assets.backends.processes import Processes
     from workflow_assets.backends.threads import Coroutines, Threads
-    from workflow_assets.contracts.annotations import Array, Columns
-    from workflow_assets.contracts.metrics import Metrics
+    from workflow_assets.contracts.annotations import Array, Columns, Metrics
     from workflow_assets.experiments import Experiment
     from workflow_assets.hooks import Hooks
     from workflow_assets.hypotheses import Hypothesis
@@ -49,7 +48,7 @@ _HOMES = {
     "source": "sources",
     "Source": "sources",
     "asset_source": "sources",
-    "Metrics": "contracts.metrics",
+    "Metrics": "contracts.annotations",
     "Array": "contracts.annotations",
     "Columns": "contracts.annotations",
     "Workflow": "workflows",

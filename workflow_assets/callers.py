@@ -20,7 +20,7 @@ from workflow_assets.streams import GlobalGenerator, generator, integer, seeded_
 if TYPE_CHECKING:
     import asyncio
 
-    from workflow_assets.contracts.metrics import Metrics
+    from workflow_assets.contracts.annotations import Metrics
 
 Recorded = list[tuple[str, Any, dict[str, Any]]]
 """What a step recorded in its context: name, value, tags."""

@@ -19,7 +19,7 @@ from workflow_assets.modules import qualified_name
 from workflow_assets.traits import NO_RETRIES, Retries, read_resources, read_retries, read_timeout
 
 if TYPE_CHECKING:
-    from workflow_assets.contracts.metrics import Metrics
+    from workflow_assets.contracts.annotations import Metrics
 
 P = ParamSpec("P")
 R = TypeVar("R")
