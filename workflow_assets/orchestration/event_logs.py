@@ -80,6 +80,7 @@ class EmbeddedEventLog(Spreading, SqliteEventLogStorage):
         self._tables: set[str] = set()
         self._transcripts = Transcripts()
         self._watches: dict[tuple[str, EventHandlerFn], Watch] = {}
+        self._indexed: dict[frozenset[str], set[str]] = {}
         super().__init__(base_dir, inst_data)
 
     def _open_anew(self) -> None:
@@ -231,7 +232,7 @@ class EmbeddedEventLog(Spreading, SqliteEventLogStorage):
         assert entry.dagster_event is not None
         return {
             "run_id": entry.run_id,
-            "event": self._transcripts.write(entry),
+            "event": self._transcripts.write_plain(entry, content),
             "dagster_event_type": entry.dagster_event.event_type_value,
             "timestamp": _time(datetime.fromtimestamp(entry.timestamp, UTC).replace(tzinfo=None)),
             "step_key": entry.dagster_event.step_key,
@@ -269,6 +270,13 @@ class EmbeddedEventLog(Spreading, SqliteEventLogStorage):
                 update = AssetKeyTable.update().where(AssetKeyTable.c.asset_key == asset).values(**found)
                 if not connection.execute(update).rowcount:
                     connection.execute(AssetKeyTable.insert().values(asset_key=asset, **found))
+
+    def get_asset_tags_to_index(self, tag_keys: set[str]) -> set[str]:
+        """Give those of an event's tags that are asked for: the same for all events of a step."""
+        keys = frozenset(tag_keys)
+        if keys not in self._indexed:
+            self._indexed = {keys: super().get_asset_tags_to_index(tag_keys)}
+        return self._indexed[keys]
 
     # -- deleting ----------------------------------------------------------------------------------------------------
 

@@ -43,8 +43,10 @@ class Transcripts:
     def write(self, entry: EventLogEntry) -> str:
         """Give an event's text, to the letter what Dagster's `serialize_value` gives."""
         content = plain_content(entry)
-        if content is None:
-            return serialize_value(entry)
+        return serialize_value(entry) if content is None else self.write_plain(entry, content)
+
+    def write_plain(self, entry: EventLogEntry, content: Content) -> str:
+        """Give the text of an event with plain content."""
         frame = self._frame(entry, content)
         if frame is None:
             return serialize_value(entry)
