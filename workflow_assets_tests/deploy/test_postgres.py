@@ -13,6 +13,7 @@ from dagster._core.events.log import EventLogEntry
 from workflow_assets import Experiment, Hypothesis, resamples, step, to_dagster
 from workflow_assets.examples.breast_cancer import TEST_FRACTION, Split, scale, split
 from workflow_assets.orchestration import plannings
+from workflow_assets_tests.orchestration.happenings import fail_over_range, plots
 
 STEPS = ("split", "scale", "model", "score")
 PARTITIONS = {
@@ -79,16 +80,9 @@ def test_a_pool_has_the_slots_that_the_recipe_gives_it(opened):
     storage.free_concurrency_slots_for_run("run-2")
 
 
-@dg.asset(partitions_def=dg.StaticPartitionsDefinition([f"{number:03d}" for number in range(60)]))
-def plots() -> None:
-    """Fail, so that what was planned is all that is told."""
-    raise RuntimeError("not today")
-
-
 def planned(instance: dg.DagsterInstance) -> tuple[list[Any], ...]:
     """Give what a run over a range, and one of a partition, have planned: as it is told, and by partition."""
-    tags = {"dagster/asset_partition_range_start": "005", "dagster/asset_partition_range_end": "055"}
-    first = dg.materialize([plots], instance=instance, tags=tags, raise_on_error=False).run_id
+    first = fail_over_range(instance, "005", "055")
     second = dg.materialize([plots], instance=instance, partition_key="007", raise_on_error=False).run_id
     kind = dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED
     told = [

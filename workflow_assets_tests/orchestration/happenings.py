@@ -66,6 +66,18 @@ def materialised(
     return entry(run, happened(Kind.ASSET_MATERIALIZATION, StepMaterializationData(told)), START + number)
 
 
+@dg.asset(partitions_def=dg.StaticPartitionsDefinition([f"{number:03d}" for number in range(60)]))
+def plots() -> None:
+    """Fail, so that what was planned is all that is told."""
+    raise RuntimeError("not today")
+
+
+def fail_over_range(instance: dg.DagsterInstance, start: str, end: str) -> str:
+    """Run over a range of `plots`; give the run's id."""
+    tags = {"dagster/asset_partition_range_start": start, "dagster/asset_partition_range_end": end}
+    return dg.materialize([plots], instance=instance, tags=tags, raise_on_error=False).run_id
+
+
 @dataclass
 class Happenings:
     """Draws events of some runs, of mixed kinds."""

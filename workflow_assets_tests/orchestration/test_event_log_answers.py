@@ -20,7 +20,16 @@ from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventL
 
 from workflow_assets.orchestration import plannings
 from workflow_assets.orchestration.event_logs import EmbeddedEventLog
-from workflow_assets_tests.orchestration.happenings import ASSETS, Happenings, Kind, answers, entry, happened
+from workflow_assets_tests.orchestration.happenings import (
+    ASSETS,
+    Happenings,
+    Kind,
+    answers,
+    entry,
+    fail_over_range,
+    happened,
+    plots,
+)
 
 RUNS = [f"run-{number}" for number in range(3)]
 
@@ -132,15 +141,9 @@ def test_either_log_goes_on_with_what_the_other_wrote(folder, runs):
     assert rows(folder / "changing") == rows(folder / "staying")
 
 
-@dg.asset(partitions_def=dg.StaticPartitionsDefinition([f"{number:03d}" for number in range(50)]))
-def plots() -> None:
-    raise RuntimeError("not today")
-
-
 def planned(instance: dg.DagsterInstance, folder: Path) -> tuple[Any, ...]:
     """What a run over a range that failed has left: its plans, as they stand in the files, and what they answer."""
-    tags = {"dagster/asset_partition_range_start": "005", "dagster/asset_partition_range_end": "045"}
-    run = dg.materialize([plots], instance=instance, tags=tags, raise_on_error=False).run_id
+    run = fail_over_range(instance, "005", "045")
     kind = dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value
     found = []
     for file in ("index", run):
