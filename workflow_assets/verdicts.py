@@ -13,7 +13,7 @@ from workflow_assets.hypotheses import Hypothesis
 from workflow_assets.streams import generator
 
 if TYPE_CHECKING:
-    from workflow_assets.stats.comparisons import Comparison
+    from workflow_assets.stats.claims import Comparison
     from workflow_assets.stats.effects import Effect
 
 RESAMPLES = 9_999
@@ -151,9 +151,10 @@ def _decide(verdict: Verdict, p_adjusted: float) -> Verdict:
 
 def _compare(declaration: Declaration, one: Hypothesis, arm: Callable[[str, str], Arm]) -> Verdict:
     """Compare two arms; the decision waits for the adjustment over all hypotheses."""
-    from workflow_assets.stats.comparisons import compare, resampling_inflation
+    from workflow_assets.stats.comparisons import compare
     from workflow_assets.stats.decisions import choose_test, undecidable_reason
     from workflow_assets.stats.effects import cliffs_delta, hedges_g, mean_difference
+    from workflow_assets.stats.means import resampling_inflation
 
     first, second = arm(one.treatment, one.metric), arm(one.against, one.metric)
     flags = [*_failure_flags(first), *_failure_flags(second)]

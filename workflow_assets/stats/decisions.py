@@ -7,7 +7,8 @@ from typing import Literal, NamedTuple
 
 import numpy.typing as npt
 
-from workflow_assets.stats.samples import Alternative, check_claim, missing_evidence, two_samples
+from workflow_assets.stats.claims import Alternative, check_claim
+from workflow_assets.stats.samples import missing_evidence, two_samples
 
 
 class Decision(StrEnum):
@@ -63,7 +64,8 @@ def decide(
 
     - supported: p is at most alpha;
     - refuted: the interval leaves no room for the claim. "greater" is refuted when all of it lies at or below the
-      margin, "less" when all of it lies at or above -margin, "two-sided" when all of it lies within ±margin;
+      margin, "less" when all of it lies at or above -margin, "two-sided" when all of it lies within ±margin,
+      "equivalent" when all of it lies beyond ±margin, on one side;
     - inconclusive: neither, and also both at once, which a test and an interval of different estimands can do;
     - undecidable: there is no p-value or no interval (None).
 
@@ -93,6 +95,8 @@ def decide(
             refuted = _at_most(-margin, low)
         case "two-sided":
             refuted = _at_most(high, margin) and _at_most(-margin, low)
+        case "equivalent":
+            refuted = _at_most(margin, low) or _at_most(high, -margin)
     if supported == refuted:
         return Decision.INCONCLUSIVE
     return Decision.SUPPORTED if supported else Decision.REFUTED

@@ -5,8 +5,8 @@ and as a share of comparisons won (`cliffs_delta`). All are positive where x, th
 Pairing changes the interval, and for Cliff's delta the estimand too: an `Effect` says in words what it estimates.
 
 `variance_inflation` multiplies the squared standard error of the difference. Replicates that re-split one data set need
-`comparisons.resampling_inflation(n, test_fraction)` there; the interval of the mean difference then is the one that
-belongs to `comparisons.corrected_resampled_t`.
+`means.resampling_inflation(n, test_fraction)` there; the interval of the mean difference then is the one that
+belongs to `means.corrected_resampled_t`.
 """
 
 import math

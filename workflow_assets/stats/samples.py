@@ -11,10 +11,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-Alternative = Literal["greater", "less", "two-sided"]
 FloatArray = npt.NDArray[np.float64]
 
-ALTERNATIVES: tuple[Alternative, ...] = ("greater", "less", "two-sided")
 ROUNDING_ULPS = 8
 LARGEST = 1e300
 
@@ -85,30 +83,6 @@ def _as_float(value: Any, place: str) -> float:
         except (TypeError, ValueError):
             pass
     raise ValueError(f"{place} is {value!r}, and every value must be a finite number")
-
-
-def check_claim(alternative: Alternative, margin: float) -> None:
-    """Refuse a claim that cannot be stated: an unknown alternative, or a margin without a meaning.
-
-    The margin is measured in the direction of the claim: "greater" claims x - y > margin, "less" claims
-    x - y < -margin, "two-sided" claims |x - y| > margin. A negative margin is non-inferiority in the first two, and
-    has no meaning in the third.
-
-    >>> check_claim("greater", -0.01)
-    >>> check_claim("two-sided", -0.01)
-    Traceback (most recent call last):
-    ValueError: margin is -0.01, but "two-sided" claims |x - y| > margin: give 0 or more, or choose a direction
-    """
-    if alternative not in ALTERNATIVES:
-        raise ValueError(
-            f"alternative is {alternative!r}: choose one of {', '.join(map(repr, ALTERNATIVES))}"
-        )
-    if not abs(margin) <= LARGEST:
-        raise ValueError(f"margin is {margin!r}: give a finite number, in the units of the metric")
-    if alternative == "two-sided" and margin < 0:
-        raise ValueError(
-            f'margin is {margin}, but "two-sided" claims |x - y| > margin: give 0 or more, or choose a direction'
-        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,19 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from workflow_assets.stats.comparisons import (
-    PAIRED_TESTS,
-    TESTS,
-    Comparison,
-    compare,
-    corrected_resampled_t,
-    mann_whitney,
-    paired_t,
-    resampling_inflation,
-    sign_flip,
-    welch_t,
-    wilcoxon_signed_rank,
-)
+from workflow_assets.stats.claims import Comparison
+from workflow_assets.stats.comparisons import PAIRED_TESTS, TESTS, compare
+from workflow_assets.stats.means import corrected_resampled_t, paired_t, resampling_inflation, welch_t
+from workflow_assets.stats.permutations import sign_flip
+from workflow_assets.stats.ranks import mann_whitney, wilcoxon_signed_rank
 
 X = [0.912, 0.934, 0.907, 0.948, 0.921, 0.939, 0.915, 0.957, 0.926, 0.943, 0.902, 0.931]
 Y = [0.898, 0.921, 0.913, 0.929, 0.905, 0.941, 0.896, 0.930, 0.919, 0.914, 0.904, 0.916]
@@ -284,7 +276,7 @@ def test_a_misspelt_test_is_named_with_its_neighbour():
     ):
         compare("wilcoxon_sign_rank", X, Y)
     with pytest.raises(
-        ValueError, match="choose one of paired_t, corrected_resampled_t, wilcoxon_signed_rank"
+        ValueError, match="there are 'paired_t', 'corrected_resampled_t', 'wilcoxon_signed_rank'"
     ):
         compare("anova", X, Y)
 

@@ -8,8 +8,8 @@ import pytest
 from scipy import special
 
 from workflow_assets.stats import effects
-from workflow_assets.stats.comparisons import corrected_resampled_t, paired_t, resampling_inflation, welch_t
 from workflow_assets.stats.effects import Effect, cliffs_delta, hedges_g, mean_difference
+from workflow_assets.stats.means import corrected_resampled_t, paired_t, resampling_inflation, welch_t
 
 X = [0.912, 0.934, 0.907, 0.948, 0.921, 0.939, 0.915, 0.957, 0.926, 0.943, 0.902, 0.931]
 Y = [0.898, 0.921, 0.913, 0.929, 0.905, 0.941, 0.896, 0.930, 0.919, 0.914, 0.904, 0.916]

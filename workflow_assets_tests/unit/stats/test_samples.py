@@ -6,7 +6,6 @@ import pytest
 
 from workflow_assets.stats.samples import (
     as_sample,
-    check_claim,
     is_constant,
     merge_ties,
     missing_evidence,
@@ -121,21 +120,6 @@ def test_paired_arms_have_partners():
     """Paired arms of differing lengths are refused, and both lengths are told."""
     with pytest.raises(ValueError, match="x has 3 values and y has 2, but paired arms need one partner"):
         two_samples([1.0, 2.0, 3.0], [1.0, 2.0], paired=True)
-
-
-@pytest.mark.parametrize(
-    ("alternative", "margin", "message"),
-    [
-        ("larger", 0.0, "alternative is 'larger': choose one of 'greater', 'less', 'two-sided'"),
-        ("greater", float("nan"), "margin is nan"),
-        ("less", float("inf"), "margin is inf"),
-        ("two-sided", -0.1, 'margin is -0.1, but "two-sided" claims'),
-    ],
-)
-def test_refused_claims(alternative, margin, message):
-    """A claim that cannot be stated is refused before anything is computed."""
-    with pytest.raises(ValueError, match=message):
-        check_claim(alternative, margin)
 
 
 def test_merged_ties_keep_their_places():
