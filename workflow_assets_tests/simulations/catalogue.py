@@ -1,0 +1,5 @@
+"""All simulations."""
+
+from workflow_assets_tests.simulations import means
+
+SIMULATIONS = [*means.SIMULATIONS]
