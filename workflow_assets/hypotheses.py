@@ -9,14 +9,12 @@ from typing import Any, Literal
 from workflow_assets.canonical import unwrap_scalar
 from workflow_assets.errors import DeclarationError, did_you_mean, excerpt
 from workflow_assets.names import identifier_fault
+from workflow_assets.stats.methods import METHODS, PAIRED_TESTS, UNPAIRED_TESTS
 
 Alternative = Literal["greater", "less", "two-sided"]
-TestName = Literal["auto", "paired_t", "wilcoxon_signed_rank", "sign_flip", "welch_t", "mann_whitney"]
 
 ALTERNATIVES = ("greater", "less", "two-sided")
-PAIRED_TESTS = ("paired_t", "corrected_resampled_t", "wilcoxon_signed_rank", "sign_flip")
-UNPAIRED_TESTS = ("welch_t", "mann_whitney")
-TESTS = ("auto", *PAIRED_TESTS, *UNPAIRED_TESTS)
+TESTS = ("auto", *METHODS)
 RESERVED = ("complete",)
 
 

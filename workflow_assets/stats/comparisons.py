@@ -1,13 +1,13 @@
 """Comparisons: every test of two arms by its name, and a user's own beside them.
 
-What each takes, claims and answers is said in `claims`; which one suits an experiment in `decisions.choose_test`.
+What each claims and answers is said in `claims`, what each is for in `methods`; which one suits an experiment in
+`decisions.choose_test`.
 """
 
 import inspect
 import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,38 +15,19 @@ import numpy.typing as npt
 from workflow_assets.errors import did_you_mean
 from workflow_assets.stats.claims import Alternative, Comparison, prepare
 from workflow_assets.stats.means import corrected_resampled_t, paired_t, welch_t
+from workflow_assets.stats.methods import METHODS
 from workflow_assets.stats.permutations import sign_flip
 from workflow_assets.stats.ranks import mann_whitney, wilcoxon_signed_rank
 
 OwnTest = Callable[..., float | Comparison]
 
 
-class Method(NamedTuple):
-    """A test: for which design it is (None: for both), what it takes besides a claim, and the effect it judges."""
-
-    test: Callable[..., Comparison]
-    paired: bool | None
-    takes: frozenset[str] = frozenset()
-    effect: str = "mean_difference"
-
-
-METHODS: Mapping[str, Method] = MappingProxyType(
+TESTS: Mapping[str, Callable[..., Comparison]] = MappingProxyType(
     {
-        method.test.__name__: method
-        for method in (
-            Method(paired_t, paired=True),
-            Method(corrected_resampled_t, paired=True, takes=frozenset({"test_fraction"})),
-            Method(wilcoxon_signed_rank, paired=True),
-            Method(sign_flip, paired=True, takes=frozenset({"rng", "resamples"})),
-            Method(welch_t, paired=False),
-            Method(mann_whitney, paired=False),
-        )
+        test.__name__: test
+        for test in (paired_t, corrected_resampled_t, wilcoxon_signed_rank, sign_flip, welch_t, mann_whitney)
     }
 )
-TESTS: Mapping[str, Callable[..., Comparison]] = MappingProxyType(
-    {name: method.test for name, method in METHODS.items()}
-)
-PAIRED_TESTS = frozenset(name for name, method in METHODS.items() if method.paired)
 
 
 def compare(
@@ -75,8 +56,8 @@ def compare(
         if paired is None:
             raise ValueError("say whether the arms are paired: paired=True or paired=False")
         return compare_by(test, x, y, paired=paired, alternative=alternative, margin=margin, rng=rng)
-    if test not in METHODS:
-        raise ValueError(f"there is no test called {test!r}: {did_you_mean(test, METHODS)}")
+    if test not in TESTS:
+        raise ValueError(f"there is no test called {test!r}: {did_you_mean(test, TESTS)}")
     method = METHODS[test]
     paired = method.paired if paired is None else paired
     if paired is None:
@@ -91,7 +72,7 @@ def compare(
         raise ValueError(f"{test} needs test_fraction=, the share of the data each split holds out")
     given = {"rng": rng, "test_fraction": test_fraction, "resamples": resamples, "paired": paired}
     options = {name: given[name] for name in method.takes}
-    return method.test(x, y, alternative=alternative, margin=margin, **options)
+    return TESTS[test](x, y, alternative=alternative, margin=margin, **options)
 
 
 def compare_by(

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from workflow_assets.stats.claims import Comparison
-from workflow_assets.stats.comparisons import PAIRED_TESTS, TESTS, compare
+from workflow_assets.stats.comparisons import TESTS, compare
 from workflow_assets.stats.means import corrected_resampled_t, paired_t, resampling_inflation, welch_t
+from workflow_assets.stats.methods import METHODS, PAIRED_TESTS
 from workflow_assets.stats.permutations import sign_flip
 from workflow_assets.stats.ranks import mann_whitney, wilcoxon_signed_rank
 
@@ -293,3 +294,4 @@ def test_the_table_of_tests_is_read_only():
         TESTS["paired_t"] = welch_t  # type: ignore[index]
     assert all(callable(test) and test.__name__ == name for name, test in TESTS.items())
     assert isinstance(run("welch_t", X, Y), Comparison)
+    assert TESTS.keys() == METHODS.keys()

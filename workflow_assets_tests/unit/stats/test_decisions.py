@@ -6,9 +6,10 @@ import math
 import numpy as np
 import pytest
 
-from workflow_assets.stats.comparisons import PAIRED_TESTS, TESTS, compare
+from workflow_assets.stats.comparisons import TESTS, compare
 from workflow_assets.stats.decisions import Decision, choose_test, decide, holm, rank, undecidable_reason
 from workflow_assets.stats.effects import mean_difference
+from workflow_assets.stats.methods import PAIRED_TESTS
 
 Y = [0.94, 0.76, 2.00, 1.58, 1.54, 2.39, 1.03, 2.01, 1.99, 1.32]
 X = [1.02, 0.71, 2.31, 1.60, 1.77, 2.45, 1.22, 1.93, 2.40, 1.51]

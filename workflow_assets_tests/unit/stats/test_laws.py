@@ -8,9 +8,10 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from workflow_assets.stats.comparisons import PAIRED_TESTS, TESTS, compare
+from workflow_assets.stats.comparisons import TESTS, compare
 from workflow_assets.stats.decisions import choose_test, decide, holm, rank, undecidable_reason
 from workflow_assets.stats.effects import cliffs_delta, hedges_g, mean_difference
+from workflow_assets.stats.methods import PAIRED_TESTS
 
 # What metrics look like: any size, counts with many ties, 0/1, tenths with their rounding, nearly equal values.
 numbers = st.one_of(
