@@ -226,6 +226,8 @@ class Dispatch:
             self._largest = max(self._largest, len(nodes))
         for name, key in done.sources.items():
             self.run.references.note((name,), "", key)
+        if self.copies is not None:
+            self.copies.back(done.others)
         by_unit = {node.unit: node for node in nodes}
         for shared in done.shared:
             node = by_unit[shared.unit]

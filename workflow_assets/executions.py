@@ -115,7 +115,7 @@ class Execution:
                 copies = stack.enter_context(Copies(run.store))
             setup = Setup(
                 run.plan,
-                run.store if copies is None else copies.store,
+                run.store if copies is None else copies.outbox,
                 run.run_id,
                 force,
                 wanted,

@@ -8,10 +8,13 @@ from typing import Self
 
 from workflow_assets.store.base import MemoryStore, Record, Store
 from workflow_assets.store.files import FileStore
+from workflow_assets.store.outboxes import Outbox
 
 
 class Copies:
     """Copies data between a store in memory and a folder that lasts as long as a run.
+
+    Workers are given the `outbox`, the same folder.
 
     >>> memory = MemoryStore()
     >>> with Copies(memory) as copies:
@@ -25,7 +28,8 @@ class Copies:
         self._folder = TemporaryDirectory(prefix="workflow_assets-", ignore_cleanup_errors=True)
         self._known: dict[str, str] = {}  # the digest of what both have
         self.folder = self._folder.name
-        self.store: Store = FileStore(self.folder, pickles=memory.pickles)
+        self.store = FileStore(self.folder, pickles=memory.pickles)
+        self.outbox: Store = Outbox(self.folder, pickles=memory.pickles)
 
     def __enter__(self) -> Self:
         return self

@@ -22,6 +22,7 @@ from workflow_assets.plans import Plan, PlannedSource, PlannedStep
 from workflow_assets.references import References
 from workflow_assets.runs import ReplicateCells, Run
 from workflow_assets.store.base import Asset, Record, Store
+from workflow_assets.store.outboxes import Outbox
 
 Reference = int | str
 """Names something planned: the number of a step, or the name of a source."""
@@ -80,10 +81,15 @@ class SharedDone(NamedTuple):
 
 
 class Done(NamedTuple):
-    """What a task came to: `sources` are the keys of those that were loaded, `seconds` how long it took."""
+    """What a task came to.
+
+    `others` are data that are part of it and named by none of its units, if nobody else knows of them; `sources` are
+    the keys of those that were loaded, `seconds` how long it took.
+    """
 
     shared: Sequence[SharedDone]
     cells: Sequence[CellDone]
+    others: Sequence[Record]
     sources: Mapping[str, str]
     seconds: float
 
@@ -160,7 +166,8 @@ class Worker:
             CellDone(one.treatment, one.replicate, one.records, one.computed, one.failure)
             for one in run.wave([one for one in replicates.values() if one.cells], self.slots)
         ]
-        return Done(shared, cells, self._loaded.taken(), time.perf_counter() - started)
+        others = self._others(shared, cells)
+        return Done(shared, cells, others, self._loaded.taken(), time.perf_counter() - started)
 
     def doing(self, place: Place) -> tuple[int, int]:
         """Give which task is being done, and which of its units, at a place in the grid."""
@@ -186,6 +193,20 @@ class Worker:
             else:
                 self.run.constants.setdefault(planned, told)
         return varying
+
+    def _others(self, shared: Iterable[SharedDone], cells: Iterable[CellDone]) -> list[Record]:
+        """Give what an outbox keeps that is not told with cells and shared data."""
+        store = self.run.store
+        if not isinstance(store, Outbox):
+            return []
+        kept = store.taken()
+        for one in shared:
+            if isinstance(one.outcome, Record):
+                kept.pop(one.outcome.key, None)
+        for cell in cells:
+            for record in cell.records.values():
+                kept.pop(record.key, None)
+        return list(kept.values())
 
     def _share(self, unit: Unit, replicate: ReplicateCells | None) -> SharedDone:
         assert unit.shared is not None
