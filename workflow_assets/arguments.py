@@ -209,12 +209,12 @@ def read_hypotheses(
                 "declare replicates=resamples(count, test_fraction=...)"
             )
         known = [*arms, *unsound["treatments"]]
-        for arm in dict.fromkeys((one.treatment, one.against)):
+        for arm in dict.fromkeys(one.arms):
             if arm not in known:
                 near = did_you_mean(arm, known)
                 faults.add(f"hypothesis {one.name!r} is about the unknown treatment {arm!r}: {near}")
         if one.metric.partition(".")[0] not in unsound["steps"]:
-            _check_metric(one, [arm for arm in (one.treatment, one.against) if arm in arms], arms, faults)
+            _check_metric(one, [arm for arm in one.arms if arm in arms], arms, faults)
     return tuple(hypotheses)
 
 

@@ -23,6 +23,7 @@ from workflow_assets.arguments import (
 from workflow_assets.canonical import digest
 from workflow_assets.contracts.checkers import MetricType
 from workflow_assets.errors import DeclarationError, did_you_mean, listing
+from workflow_assets.families import read_families
 from workflow_assets.faults import Faults
 from workflow_assets.fingerprint import Fingerprint, fingerprint
 from workflow_assets.hypotheses import Hypothesis
@@ -44,6 +45,10 @@ class Declaration:
         treatments: named changes; a plain mapping is a treatment of parameter values.
         replicates: how often to repeat, the names of experimental units, or `resamples(...)`.
         hypotheses: what is expected.
+        families: how the hypotheses of each ``family`` are adjusted for each other, by its name, ``""`` being that of
+            the hypotheses that name none: ``"holm"`` (the default), ``"bonferroni"``, ``"hochberg"``,
+            ``"benjamini_hochberg"``, ``"benjamini_yekutieli"`` or ``"none"``; or one comparison of all: ``"dunnett"``,
+            ``"tukey"``, ``"games_howell"`` or ``"nemenyi"``.
         parameters: values for every treatment, as ``step.parameter``; a treatment's own come on top.
         sources: sources that are not found by name where the steps are defined.
         seed: a whole number of 0 or more; with the replicate it determines every random stream.
@@ -62,6 +67,7 @@ class Declaration:
         replicates: int | Sequence[str] | Replicates = 1,
         hypotheses: Sequence[Hypothesis] = (),
         *,
+        families: Mapping[str, str] | None = None,
         parameters: Mapping[str, Any] | None = None,
         sources: Sequence[Source[Any]] = (),
         seed: int = 0,
@@ -93,6 +99,7 @@ class Declaration:
         unwired = {*broken["treatments"], *(name for name in self.treatments if name not in self.workflows)}
         unsound = {"treatments": unwired, "steps": broken["steps"]}
         self.hypotheses = read_hypotheses(hypotheses, self.workflows, unsound, self.replicates, faults)
+        self.families: Mapping[str, str] = FrozenDict(read_families(families, self.hypotheses, faults))
         swapped = [step for treatment in self.treatments.values() for step in treatment.steps.values()]
         for step in (*slots.values(), *swapped):
             _check_randomness(step, faults)
@@ -215,7 +222,8 @@ class Declaration:
                 ]
                 parts += [f"{name}={form}" for name, form in sorted(node.forms.items())]
                 parts += [f"{name}<{provider}" for name, provider in sorted(node.inputs.items())]
-        parts += [repr(hypothesis) for hypothesis in self.hypotheses]
+        parts += [hypothesis.identity() for hypothesis in self.hypotheses]
+        parts += [f"{family} by {method}" for family, method in self.families.items()]
         return digest(*parts)
 
 

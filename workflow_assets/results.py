@@ -162,8 +162,9 @@ class Result:
         if by == "p":
             values: dict[str, float] = {}
             for verdict in self.verdicts.values():
-                if verdict.hypothesis.metric == metric and verdict.p is not None:
-                    values.setdefault(verdict.hypothesis.treatment, verdict.p)
+                one = verdict.hypothesis
+                if one.metric == metric and verdict.p is not None and isinstance(one.treatment, str):
+                    values.setdefault(one.treatment, verdict.p)
             return rank(values, best="min")
         if by not in {"mean", "median"} or best not in {"max", "min"}:
             raise ValueError(

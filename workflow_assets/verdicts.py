@@ -156,7 +156,9 @@ def _compare(declaration: Declaration, one: Hypothesis, arm: Callable[[str, str]
     from workflow_assets.stats.effects import cliffs_delta, hedges_g, mean_difference
     from workflow_assets.stats.means import resampling_inflation
 
-    first, second = arm(one.treatment, one.metric), arm(one.against, one.metric)
+    assert isinstance(one.treatment, str)
+    first = arm(one.treatment, one.metric)
+    second = arm(one.against, one.metric) if isinstance(one.against, str) else _level(one.against, first)
     flags = [*_failure_flags(first), *_failure_flags(second)]
     x, y, dropped = _aligned(first, second, one.paired)
     flags += dropped
@@ -166,6 +168,7 @@ def _compare(declaration: Declaration, one: Hypothesis, arm: Callable[[str, str]
     overlap = declaration.replicates.test_fraction
     boolean = declaration.metrics[one.metric] is bool
     margin = float(one.margin)
+    test: str | Callable[..., Any]
     test, why = choose_test(x, y, paired=one.paired, boolean=boolean, overlap=overlap, margin=margin)
     if one.test not in ("auto", test):
         if test == "sign_flip" and one.test in ("paired_t", "corrected_resampled_t"):
@@ -176,13 +179,14 @@ def _compare(declaration: Declaration, one: Hypothesis, arm: Callable[[str, str]
                 flags.append(f"the replicates are overlapping re-splits, which {test} does not account for")
     elif overlap is not None and test != "corrected_resampled_t":
         flags.append(f"the replicates are overlapping re-splits, which {test} does not account for")
-    confidence = 1 - one.alpha
+    confidence = one.confidence
     inflation = resampling_inflation(n[0], overlap) if overlap is not None and one.paired else 1.0
     try:
         comparison: Comparison = compare(
             test,
             x,
             y,
+            paired=one.paired,
             alternative=one.alternative,
             margin=margin,
             rng=generator(declaration.seed, f"hypothesis {one.name}"),
@@ -193,7 +197,7 @@ def _compare(declaration: Declaration, one: Hypothesis, arm: Callable[[str, str]
             x, y, paired=one.paired, confidence=confidence, variance_inflation=inflation
         )
     except ValueError as error:
-        return Verdict(one, "undecidable", f"{test}: {error}", test, n, flags=tuple(flags))
+        return Verdict(one, "undecidable", f"{one.test_name}: {error}", one.test_name, n, flags=tuple(flags))
     effects, notes = [difference], [comparison.note] if comparison.note else []
     for measure in (hedges_g, cliffs_delta):
         try:
@@ -207,7 +211,7 @@ def _compare(declaration: Declaration, one: Hypothesis, arm: Callable[[str, str]
         one,
         "inconclusive",
         why,
-        test,
+        comparison.test,
         n,
         comparison.p,
         None,
@@ -218,6 +222,11 @@ def _compare(declaration: Declaration, one: Hypothesis, arm: Callable[[str, str]
         tuple(effects),
         tuple(flags),
     )
+
+
+def _level(value: float, like: Arm) -> Arm:
+    """Give an arm that holds a fixed number wherever another has a value."""
+    return Arm(f"{value:g}", like.metric, dict.fromkeys(like.values, value), len(like.values), 0)
 
 
 def _failure_flags(arm: Arm) -> list[str]:

@@ -32,5 +32,30 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         "mann_whitney": Method(paired=False),
     }
 )
+OMNIBUS: Mapping[str, Method] = MappingProxyType(
+    {
+        "repeated_measures_anova": Method(paired=True, margins=False),
+        "friedman": Method(paired=True, margins=False),
+        "cochran_q": Method(paired=True, margins=False, shares=True),
+        "anova": Method(paired=False, margins=False),
+        "welch_anova": Method(paired=False, margins=False),
+        "kruskal_wallis": Method(paired=False, margins=False),
+    }
+)
+"""Tests of whether several arms differ at all."""
+
+JOINT: Mapping[str, Method] = MappingProxyType(
+    {
+        "dunnett": Method(paired=None),
+        "tukey": Method(paired=None, margins=False),
+        "games_howell": Method(paired=False, margins=False),
+        "nemenyi": Method(paired=True, margins=False),
+    }
+)
+"""Comparisons of several pairs of arms that are adjusted for each other since they are made together."""
+
+ADJUSTMENTS = ("holm", "bonferroni", "hochberg", "benjamini_hochberg", "benjamini_yekutieli", "none")
+"""How the p-values of several claims are adjusted for each other once each is known."""
+
 PAIRED_TESTS = frozenset(name for name, method in METHODS.items() if method.paired)
 UNPAIRED_TESTS = frozenset(name for name, method in METHODS.items() if method.paired is False)
