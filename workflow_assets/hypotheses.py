@@ -140,7 +140,7 @@ def _text_faults(one: Any) -> list[str]:
         )
         if not isinstance(getattr(one, name), str)
     ]
-    if not one.arms or not all(isinstance(arm, str) for arm in one.arms):
+    if not one.treatment or not all(isinstance(arm, str) for arm in one.arms):
         faults.append(f"treatment = {excerpt(one.treatment)}: expected a treatment's name, or several")
     if not isinstance(one.against, str) and not (_is_number(one.against) and math.isfinite(one.against)):
         faults.append(f"against = {excerpt(one.against)}: expected a treatment's name, or a finite number")
