@@ -73,10 +73,10 @@ class Plan:
 
     The t-tests: noncentral t. Equivalence is two one-sided tests with the exact power (Owen's Q; Phillips 1990).
     Welch's test: exact too, as the mean over all ways in which its two variances may be estimated, where R's packages
-    put the true variances into the degrees of freedom. A two-sided test counts both sides (R: power.t.test(strict = TRUE),
-    pwr::pwr.t.test), beyond the margin. The corrected resampled t: noncentral t, where re-splits correlate as that test
-    assumes. Fisher's, McNemar's, sign and binomial test: every result is enumerated (not the arcsine approximation of
-    pwr::pwr.2p.test); a two-sided p is twice the one-sided one, as everywhere in this package.
+    put the true variances into the degrees of freedom. A two-sided test counts both sides, beyond the margin (R:
+    power.t.test(strict = TRUE), pwr::pwr.t.test). The corrected resampled t: noncentral t, where re-splits correlate as
+    that test assumes. Fisher's, McNemar's, sign and binomial test: every result is enumerated (not the arcsine
+    approximation of pwr::pwr.2p.test); a two-sided p is twice the one-sided one, as everywhere in this package.
 
     Raises ValueError for a plan that cannot be stated.
 

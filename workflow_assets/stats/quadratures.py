@@ -12,6 +12,7 @@ from scipy import special
 from workflow_assets.stats.samples import FloatArray
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(80)
+_FEW_NODES, _FEW_WEIGHTS = np.polynomial.legendre.leggauss(40)
 # What lies beyond these quantiles adds less to a probability than rounding does.
 _NEGLIGIBLE = 1e-18
 
@@ -63,9 +64,11 @@ def divisions(df_x: float, df_y: float, *, tails: bool = False) -> tuple[FloatAr
 
 
 def _angles(df: float, other: float, most: float, *, tails: bool) -> tuple[FloatArray, FloatArray]:
+    """Give nodes between an end, where the angle is 0, and the mean."""
     least = math.asin(math.sqrt(float(special.betaincinv(df / 2, other / 2, _NEGLIGIBLE))))
     edges = np.linspace(least, most, 3)
     if tails:
         edges = np.concatenate([[0.0], edges[1] * 10.0 ** np.arange(-10, 1, 2), edges[2:]])
+    nodes, weights = (_NODES, _WEIGHTS) if tails else (_FEW_NODES, _FEW_WEIGHTS)
     half = np.diff(edges)[:, np.newaxis] / 2
-    return (edges[:-1, np.newaxis] + half * (1.0 + _NODES)).ravel(), (half * _WEIGHTS).ravel()
+    return (edges[:-1, np.newaxis] + half * (1.0 + nodes)).ravel(), (half * weights).ravel()
