@@ -6,7 +6,7 @@ practical equivalence, [-rope, rope], names the differences that do not matter.
 
 import dataclasses
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -47,8 +47,8 @@ class Posterior:
 
     location: float
     df: float
-    scales: tuple[float, ...]
-    weights: tuple[float, ...]
+    scales: tuple[float, ...] = field(repr=False)
+    weights: tuple[float, ...] = field(repr=False)
 
     def below(self, value: float) -> float:
         """Give the posterior probability that the difference is at most this value."""

@@ -4,6 +4,8 @@ A p that equals alpha is at most alpha, also where rounding says otherwise. Each
 the one-sided claim "x has the larger share" is supported.
 """
 
+import math
+
 import numpy as np
 from scipy import special
 
@@ -24,16 +26,22 @@ def fisher_power(shares: tuple[float, float], sizes: tuple[int, int], alpha: flo
     """
     n_x, n_y = sizes
     ways_x, ways_y = _log_choices(n_x), _log_choices(n_y)
-    chance_x, chance_y = _binomial(n_x, shares[0]), _binomial(n_y, shares[1])
+    (least_x, chance_x), (least_y, chance_y) = _likely(n_x, shares[0]), _likely(n_y, shares[1])
+    most_x, most_y = least_x + chance_x.size - 1, least_y + chance_y.size - 1
     total = 0.0
-    for successes in range(n_x + n_y + 1):
-        # From the table that speaks most for x to the one that speaks least for it.
-        x = np.arange(min(n_x, successes), max(0, successes - n_y) - 1, -1)
+    for successes in range(least_x + least_y, most_x + most_y + 1):
+        # From the table that speaks most for x to the one that speaks least for it, as far as chance reaches.
+        expected = successes * n_x / (n_x + n_y)
+        reach = 12.0 * math.sqrt(expected * n_y / (n_x + n_y)) + 40.0
+        first = min(n_x, successes, math.ceil(expected + reach))
+        last = max(0, successes - n_y, math.floor(expected - reach))
+        x = np.arange(first, last - 1, -1)
         logarithm = ways_x[x] + ways_y[successes - x]
         table = np.exp(logarithm - logarithm.max())
         tail = np.cumsum(table) / table.sum()
-        significant = x[: int(np.searchsorted(tail, alpha * (1 + _ROUNDING), side="right"))]
-        total += float(np.dot(chance_x[significant], chance_y[successes - significant]))
+        critical = first + 1 - int(np.searchsorted(tail, alpha * (1 + _ROUNDING), side="right"))
+        x = np.arange(max(critical, least_x, successes - most_y), min(most_x, successes - least_y) + 1)
+        total += float(np.dot(chance_x[x - least_x], chance_y[successes - x - least_y]))
     return min(total, 1.0)
 
 
@@ -51,11 +59,11 @@ def discordance_power(shares: tuple[float, float], n: int, alpha: float) -> floa
     disagreeing = min(shares[0] + shares[1], 1.0)
     if disagreeing == 0:
         return 0.0
-    bounds = stats.binom.ppf(_NEGLIGIBLE, n, disagreeing), stats.binom.isf(_NEGLIGIBLE, n, disagreeing)
-    m = np.arange(int(bounds[0]), int(bounds[1]) + 1)
+    least, chance = _likely(n, disagreeing)
+    m = np.arange(least, least + chance.size)
     won = min(shares[0] / disagreeing, 1.0)
     reached = stats.binom.sf(_critical(m, 0.5, alpha) - 1, m, won)
-    return min(float(np.dot(stats.binom.pmf(m, n, disagreeing), reached)), 1.0)
+    return min(float(np.dot(chance, reached)), 1.0)
 
 
 def binomial_power(shares: tuple[float, float], n: int, alpha: float) -> float:
@@ -85,7 +93,12 @@ def _log_choices(n: int) -> FloatArray:
     )
 
 
-def _binomial(n: int, share: float) -> FloatArray:
+def _likely(n: int, share: float) -> tuple[int, FloatArray]:
+    """Give the smallest count that is not all but impossible, and the probabilities from there on."""
     from scipy import stats
 
-    return np.asarray(stats.binom.pmf(np.arange(n + 1), n, share), dtype=np.float64)
+    least, most = (
+        int(np.clip(bound, 0, n))
+        for bound in (stats.binom.ppf(_NEGLIGIBLE, n, share), stats.binom.isf(_NEGLIGIBLE, n, share))
+    )
+    return least, np.asarray(stats.binom.pmf(np.arange(least, most + 1), n, share), dtype=np.float64)

@@ -32,6 +32,8 @@ OF_SHARES: dict[str, Callable[[tuple[float, float], Sizes, float], float]] = {
 UNPAIRED = frozenset({"student_t", "welch_t", "fisher_exact"})
 # Exact tests of counts gain power in jumps, and lose a little of it between them.
 _TEETH = 25
+# Values in each arm, beyond which going through all tables takes minutes.
+_TABLES = 20_000
 # So many standard errors that more change nothing, and a critical value that is as good as 0.
 _FAR = 1e100
 _FLAT = 1e-100
@@ -143,12 +145,15 @@ class Plan:
         Where the power of an exact test of counts wavers from one number to the next, it is the smallest one from
         which on it stays high enough, for the next 25 numbers at least.
 
-        Raises ValueError where no number up to `most` is enough, as for a difference that does not fulfil the claim.
+        Raises ValueError where no number up to `most` (20,000 for "fisher_exact") is enough, as for a difference that
+        does not fulfil the claim.
 
         >>> Plan("student_t", effect=0.0, sd=1.0, alternative="equivalent", margin=0.5).replicates_needed(0.9)
         88
         """
         self._check_target(power)
+        if self.test == "fisher_exact":
+            most = min(most, _TABLES)
         least = 2
 
         def enough(n: int) -> bool:
