@@ -52,7 +52,7 @@ def discordant(rng, n, won, lost):
 
 def fisher(rng, n, shares):
     x, y = rng.binomial(n, shares)
-    return stats.fisher_exact([[x, n - x], [y, n - y]], alternative="greater").pvalue
+    return stats.fisher_exact(np.array([[x, n - x], [y, n - y]]), alternative="greater").pvalue
 
 
 RESPLIT = {"test_fraction": 0.3}
