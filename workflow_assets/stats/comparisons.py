@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workflow_assets.errors import did_you_mean
+from workflow_assets.stats.bayes import bayes_correlated_t, bayes_unpaired_t
 from workflow_assets.stats.claims import Alternative, Comparison, prepare
 from workflow_assets.stats.means import corrected_resampled_t, paired_t, welch_t
 from workflow_assets.stats.methods import METHODS
@@ -25,7 +26,16 @@ OwnTest = Callable[..., float | Comparison]
 TESTS: Mapping[str, Callable[..., Comparison]] = MappingProxyType(
     {
         test.__name__: test
-        for test in (paired_t, corrected_resampled_t, wilcoxon_signed_rank, sign_flip, welch_t, mann_whitney)
+        for test in (
+            paired_t,
+            corrected_resampled_t,
+            wilcoxon_signed_rank,
+            sign_flip,
+            welch_t,
+            mann_whitney,
+            bayes_correlated_t,
+            bayes_unpaired_t,
+        )
     }
 )
 
@@ -68,7 +78,7 @@ def compare(
         raise ValueError(
             f"{test} compares {'pairs' if method.paired else 'independent arms'}: say paired={method.paired}"
         )
-    if "test_fraction" in method.takes and test_fraction is None:
+    if "test_fraction" in method.takes - method.optional and test_fraction is None:
         raise ValueError(f"{test} needs test_fraction=, the share of the data each split holds out")
     given = {"rng": rng, "test_fraction": test_fraction, "resamples": resamples, "paired": paired}
     options = {name: given[name] for name in method.takes}

@@ -9,8 +9,9 @@ class Method(NamedTuple):
     """What is known of a test before it is asked.
 
     `paired` says which design it is for (None: for both), `takes` what it takes besides a claim ("rng", "resamples",
-    "test_fraction", "paired"), `effect` which effect's interval belongs to it. One that is not for `margins` can only
-    be asked whether there is any difference, and one of `shares` only about values that are 0 or 1.
+    "test_fraction", "paired") and `optional` which of these it can do without, `effect` which effect's interval belongs
+    to it. One that is not for `margins` can only be asked whether there is any difference, and one of `shares` only
+    about values that are 0 or 1.
     """
 
     paired: bool | None
@@ -18,18 +19,22 @@ class Method(NamedTuple):
     effect: str = "mean_difference"
     margins: bool = True
     shares: bool = False
+    optional: frozenset[str] = frozenset()
 
 
 DRAWS = frozenset({"rng", "resamples"})
+RESPLITS = frozenset({"test_fraction"})
 
 METHODS: Mapping[str, Method] = MappingProxyType(
     {
         "paired_t": Method(paired=True),
-        "corrected_resampled_t": Method(paired=True, takes=frozenset({"test_fraction"})),
+        "corrected_resampled_t": Method(paired=True, takes=RESPLITS),
         "wilcoxon_signed_rank": Method(paired=True),
         "sign_flip": Method(paired=True, takes=DRAWS),
         "welch_t": Method(paired=False),
         "mann_whitney": Method(paired=False),
+        "bayes_correlated_t": Method(paired=True, takes=RESPLITS, optional=RESPLITS),
+        "bayes_unpaired_t": Method(paired=False),
     }
 )
 OMNIBUS: Mapping[str, Method] = MappingProxyType(

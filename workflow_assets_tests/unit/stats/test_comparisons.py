@@ -263,6 +263,7 @@ def test_a_test_by_name_is_the_test(test):
     """Calling by name gives what calling the function gives."""
     own: dict[str, dict[str, Any]] = {
         "corrected_resampled_t": {"test_fraction": 0.3},
+        "bayes_correlated_t": {"test_fraction": 0.3},
         "sign_flip": {"rng": np.random.default_rng(0)},
     }
     assert run(test, X, Y, alternative="greater", margin=0.001) == TESTS[test](
