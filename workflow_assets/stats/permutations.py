@@ -58,7 +58,9 @@ def sign_flip(
         values, m = beyond[kept], int(kept.sum())
         if m == 0:
             return Tail(mean, 1.0, exact=True, note="every difference equals the margin")
-        share = share_of_sign_patterns(values, samples.magnitudes[kept], rng=_again(seed), resamples=resamples)
+        share = share_of_sign_patterns(
+            values, samples.magnitudes[kept], rng=_again(seed), resamples=resamples
+        )
         note = "" if share.exact else f"Monte Carlo: {resamples:,} patterns of signs drawn"
         return Tail(mean, share.p, exact=share.exact, note=note)
 
