@@ -252,7 +252,7 @@ def _subsets(rng: np.random.Generator, rows: int, k: int, n: int) -> Bytes:
     equally likely, and stay so when elements chosen at random are added or taken away until there are k.
     """
     width = -(-n // 8)
-    # From a small arm it is slow to take away, as most of what is tried is not in it: rather draw too few than too many.
+    # Taking away from a small arm is slow, as most of what is tried is not in it: rather draw too few than too many.
     share = max(0, int((k - 2 * math.sqrt(k) * (1 - 2 * k / n)) / n * (1 << STEPS)))
     chosen = np.zeros((width, rows), dtype=np.uint8)
     for step in range(STEPS):

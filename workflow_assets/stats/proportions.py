@@ -108,6 +108,8 @@ def share_excess(
     (0.3, -0.0561, 0.4748)
     """
     _reach(confidence, variance_inflation)
+    if paired:
+        raise ValueError("share_excess looks at one arm beside a fixed share: say paired=False")
     arm, share = as_sample(x, "x"), fixed_share(y)
     check_zeros_and_ones(arm, "x", "share_excess")
     if variance_inflation != 1:

@@ -92,8 +92,8 @@ def quantile_difference(
     """Say by how much a quantile of x exceeds that of y, in the units of the metric.
 
     The interval is the percentile bootstrap that `Quantile(share)` tests by: with the same `rng` it leaves out the
-    margin where that test rejects. 95 % intervals hold the truth in 93.5 to 97 % of cases from 20 values in each arm on,
-    5 of them beyond the quantile (50 values for a share of 0.9).
+    margin where that test rejects. 95 % intervals hold the truth in 93.5 to 97 % of cases from 20 values in each arm
+    on, 5 of them beyond the quantile (50 values for a share of 0.9).
 
     >>> x, y = np.arange(40.0), np.arange(40.0) - 5
     >>> effect = quantile_difference(x, y, share=0.9, paired=True, rng=np.random.default_rng(0))
@@ -105,8 +105,8 @@ def quantile_difference(
         raise ValueError(f"confidence is {confidence}: give a share from 0.5 to below 1, as in 0.95")
     if variance_inflation != 1:
         raise ValueError(
-            f"variance_inflation is {variance_inflation}, but a bootstrap cannot be widened by it: use mean_difference, "
-            f"or independent replicates"
+            f"variance_inflation is {variance_inflation}, but a bootstrap cannot be widened by it: use "
+            f"mean_difference, or independent replicates"
         )
     samples = prepare(x, y, "two-sided", 0.0, paired=paired)
     estimate, draws = _draw(samples, test.share, paired=paired, rng=rng, resamples=resamples)
