@@ -235,8 +235,8 @@ def test_ranking_loses_nobody(scores, best):
     assert known == sorted(known, reverse=best == "max")
 
 
-# The corrected resampled t-test is made for correlated differences: see test_comparisons. Tests of shares and of spreads
-# take few values, or guard against the worst case: see the simulations.
+# The corrected resampled t-test is made for correlated differences: see test_comparisons. Tests of shares and of signs
+# have few possible p-values, and those of spreads are for other distributions: see the simulations.
 @pytest.mark.parametrize(
     "test",
     ["mann_whitney", "paired_t", "permutation", "sign_flip", "student_t", "welch_t", "wilcoxon_signed_rank"],

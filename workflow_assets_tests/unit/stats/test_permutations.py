@@ -125,15 +125,15 @@ def test_counted_divisions_equal_brute_force(upper, lower):
 
 def test_drawn_divisions_need_a_generator():
     """Beyond what can be counted, divisions are drawn, and never from a global generator."""
-    values = np.random.default_rng(0).normal(size=(2, 11))
-    assert divided(values[0][:10], values[1][:10]).exact
+    x, y = np.random.default_rng(0).normal(size=(2, 11))
+    assert divided(x[:10], y[:10]).exact
     with pytest.raises(
         ValueError, match="11 and 11 values can be divided in too many ways to count: pass rng="
     ):
-        divided(*values)
-    assert not divided(*values, rng=np.random.default_rng(0)).exact
+        divided(x, y)
+    assert not divided(x, y, rng=np.random.default_rng(0)).exact
     with pytest.raises(ValueError, match="resamples is 0: draw at least one division"):
-        permutation(*values, resamples=0)
+        permutation(x, y, resamples=0)
 
 
 def test_drawn_divisions_are_near_the_counted_ones(monkeypatch):

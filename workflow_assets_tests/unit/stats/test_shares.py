@@ -59,7 +59,7 @@ def test_arms_without_any_difference_show_none(paired):
 
 def test_a_margin_of_shares_is_below_one():
     """A margin in percent is refused."""
-    with pytest.raises(ValueError, match="margin is 5, but shares differ by less than 1: give 0.1 for ten"):
+    with pytest.raises(ValueError, match="margin is 5, but shares differ by less than 1: give"):
         score_difference(X, Y, paired=True, alternative="greater", margin=5)
 
 
@@ -68,5 +68,5 @@ def test_a_fixed_share_is_one_number():
     for y in ([0.5, 0.6], [0, 1], [1.0, 1.0], []):
         with pytest.raises(ValueError, match="y must hold one and the same share between 0 and 1"):
             binomial(X, y)
-    with pytest.raises(ValueError, match="the claim compares with a share of 1.1: choose a margin"):
+    with pytest.raises(ValueError, match=r"the claim compares with a share of 1\.1: choose a margin"):
         binomial(X, [0.9], alternative="greater", margin=0.2)
