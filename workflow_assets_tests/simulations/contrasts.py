@@ -68,7 +68,7 @@ def bounds(effect, draw, **options):
 
 def by_quantile(share, draw, **options):
     return lambda rng: interval(
-        quantile_difference(*draw(rng), share=share, rng=rng, resamples=499, **options)
+        quantile_difference(*draw(rng), share=share, rng=rng, resamples=399, **options)
     )
 
 
@@ -76,27 +76,27 @@ SIMULATIONS = [
     rejects("student_t, unequal sizes, equal spreads", asked(student_t, independent(normal, 6, 20))),
     rejects("student_t, 20 and 20, skewed", asked(student_t, independent(skewed, 20, 20)), least=0.04),
     # Not its domain: this is what equal spreads are assumed for.
-    rejects("student_t, the smaller arm spreads more", asked(student_t, unequal), least=0.2, most=0.35),
+    rejects("student_t, the smaller arm spreads more", asked(student_t, unequal), least=0.15, most=0.25),
     rejects("sign_test, 30 pairs, heavy tails", asked(sign_test, together(heavy, 30)), least=0.03),
     rejects(
         "permutation, 8 and 9, skewed", asked(permutation, independent(skewed, 8, 9)), least=0.048, fast=200
     ),
     rejects(
         "permutation, 20 and 60, skewed, drawn",
-        drawing(permutation, independent(skewed, 20, 60), resamples=499),
+        drawing(permutation, independent(skewed, 20, 60), resamples=399),
         fast=100,
     ),
     # Not its domain: arms of equal means and unequal spreads do not come from one distribution.
     rejects(
         "permutation, the smaller arm spreads more",
-        drawing(permutation, unequal, resamples=499),
+        drawing(permutation, unequal, resamples=399),
         least=0.15,
         most=0.35,
         fast=100,
     ),
     rejects(
         "sign_flip, 30 pairs, drawn",
-        drawing(sign_flip, lambda rng: pairs(rng, 30), resamples=499),
+        drawing(sign_flip, lambda rng: pairs(rng, 30), resamples=399),
         fast=200,
     ),
     rejects(
@@ -202,14 +202,14 @@ SIMULATIONS = [
     ),
     rejects(
         "Quantile(0.9), 50 pairs, skewed",
-        drawing(Quantile(0.9), together(skewed, 50), paired=True, resamples=499),
+        drawing(Quantile(0.9), together(skewed, 50), paired=True, resamples=399),
         least=0.03,
         most=0.06,
         fast=200,
     ),
     rejects(
         "Quantile(0.5), 20 and 20, heavy",
-        drawing(Quantile(0.5), independent(heavy, 20, 20), paired=False, resamples=499),
+        drawing(Quantile(0.5), independent(heavy, 20, 20), paired=False, resamples=399),
         least=0.03,
         most=0.06,
         fast=200,
@@ -217,7 +217,7 @@ SIMULATIONS = [
     # Not its domain: two values beyond the quantile.
     rejects(
         "Quantile(0.9), 20 pairs, normal",
-        drawing(Quantile(0.9), together(normal, 20), paired=True, resamples=499),
+        drawing(Quantile(0.9), together(normal, 20), paired=True, resamples=399),
         least=0.07,
         most=0.13,
         fast=200,
