@@ -90,8 +90,8 @@ SIMULATIONS = [
     rejects(
         "permutation, the smaller arm spreads more",
         drawing(permutation, unequal, resamples=399),
-        least=0.15,
-        most=0.35,
+        least=0.12,
+        most=0.25,
         fast=100,
     ),
     rejects(
