@@ -15,10 +15,12 @@ import numpy.typing as npt
 from workflow_assets.errors import did_you_mean
 from workflow_assets.stats.bayes import bayes_correlated_t, bayes_unpaired_t
 from workflow_assets.stats.claims import Alternative, Comparison, prepare
-from workflow_assets.stats.means import corrected_resampled_t, paired_t, welch_t
+from workflow_assets.stats.means import corrected_resampled_t, paired_t, student_t, welch_t
 from workflow_assets.stats.methods import METHODS
-from workflow_assets.stats.permutations import sign_flip
-from workflow_assets.stats.ranks import mann_whitney, wilcoxon_signed_rank
+from workflow_assets.stats.permutations import permutation, sign_flip
+from workflow_assets.stats.ranks import mann_whitney, sign_test, wilcoxon_signed_rank
+from workflow_assets.stats.shares import binomial, fisher_exact, mcnemar, score_difference
+from workflow_assets.stats.spreads import brown_forsythe, pitman_morgan
 
 OwnTest = Callable[..., float | Comparison]
 
@@ -27,14 +29,11 @@ TESTS: Mapping[str, Callable[..., Comparison]] = MappingProxyType(
     {
         test.__name__: test
         for test in (
-            paired_t,
-            corrected_resampled_t,
-            wilcoxon_signed_rank,
-            sign_flip,
-            welch_t,
-            mann_whitney,
-            bayes_correlated_t,
-            bayes_unpaired_t,
+            *(paired_t, corrected_resampled_t, wilcoxon_signed_rank, sign_test, sign_flip),
+            *(welch_t, student_t, mann_whitney, permutation),
+            *(mcnemar, fisher_exact, score_difference, binomial),
+            *(pitman_morgan, brown_forsythe),
+            *(bayes_correlated_t, bayes_unpaired_t),
         )
     }
 )

@@ -24,17 +24,27 @@ class Method(NamedTuple):
 
 DRAWS = frozenset({"rng", "resamples"})
 RESPLITS = frozenset({"test_fraction"})
+PAIRING = frozenset({"paired"})
 
 METHODS: Mapping[str, Method] = MappingProxyType(
     {
         "paired_t": Method(paired=True),
         "corrected_resampled_t": Method(paired=True, takes=RESPLITS),
         "wilcoxon_signed_rank": Method(paired=True),
+        "sign_test": Method(paired=True, effect="median_difference"),
         "sign_flip": Method(paired=True, takes=DRAWS),
         "welch_t": Method(paired=False),
+        "student_t": Method(paired=False),
         "mann_whitney": Method(paired=False),
         "bayes_correlated_t": Method(paired=True, takes=RESPLITS, optional=RESPLITS),
         "bayes_unpaired_t": Method(paired=False),
+        "permutation": Method(paired=False, takes=DRAWS),
+        "mcnemar": Method(paired=True, effect="share_difference", margins=False, shares=True),
+        "fisher_exact": Method(paired=False, effect="share_difference", margins=False, shares=True),
+        "score_difference": Method(paired=None, takes=PAIRING, effect="share_difference", shares=True),
+        "binomial": Method(paired=False, effect="share_excess", shares=True),
+        "pitman_morgan": Method(paired=True, effect="log_spread_ratio", margins=False),
+        "brown_forsythe": Method(paired=None, takes=PAIRING, effect="log_spread_ratio", margins=False),
     }
 )
 OMNIBUS: Mapping[str, Method] = MappingProxyType(

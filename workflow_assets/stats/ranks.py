@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workflow_assets.stats.claims import Alternative, Comparison, Direction, Tail, judge, prepare
+from workflow_assets.stats.counts import at_least
 from workflow_assets.stats.samples import as_sample, merge_ties
 
 # Where R's wilcox.test changes from the exact distribution of the rank sum to its normal approximation.
@@ -47,14 +48,37 @@ def wilcoxon_signed_rank(
             method="exact" if exact else "approx",
         )
         positive = float(result.statistic)
-        dropped = beyond.size - m
-        note = (
-            f"{dropped} of {beyond.size} pairs dropped: they differ by exactly the margin" if dropped else ""
-        )
+        note = _dropped(beyond.size - m, beyond.size)
         statistic = positive if direction == 1 else m * (m + 1) / 2 - positive
         return Tail(statistic, float(result.pvalue), exact=exact, note=note)
 
     return judge("wilcoxon_signed_rank", samples, tail, alternative, margin, paired=True)
+
+
+def sign_test(
+    x: npt.ArrayLike, y: npt.ArrayLike, *, alternative: Alternative = "two-sided", margin: float = 0.0
+) -> Comparison:
+    """Test in how many pairs x lies above y, whatever the sizes of the differences.
+
+    Arbuthnott (1710); R: binom.test(sum(x - y > margin), sum(x - y != margin)). Exact for any number of pairs, and for
+    differences of any distribution: it speaks of their median. The statistic is the number of pairs in which x exceeds
+    y by more than the margin. Pairs whose difference equals the margin, up to rounding, are dropped, and the note says
+    how many; where all are, p is 1.
+
+    >>> result = sign_test([1.9, 2.4, 3.1, 2.8, 2.2], [1.5, 2.5, 2.2, 2.1, 2.0], alternative="greater")
+    >>> result.statistic, result.p
+    (4.0, 0.1875)
+    """
+    samples = prepare(x, y, alternative, margin, paired=True)
+
+    def tail(direction: Direction) -> Tail:
+        beyond = samples.beyond_margin(direction)
+        won, lost = int(np.sum(beyond > 0)), int(np.sum(beyond < 0))
+        statistic = won if direction == 1 else lost
+        note = _dropped(beyond.size - won - lost, beyond.size)
+        return Tail(float(statistic), at_least(won, won + lost, 0.5), exact=True, note=note)
+
+    return judge("sign_test", samples, tail, alternative, margin, paired=True)
 
 
 def mann_whitney(
@@ -95,3 +119,7 @@ def mann_whitney(
         return Tail(float(result.statistic), float(result.pvalue), exact=exact)
 
     return judge("mann_whitney", samples, tail, alternative, margin, paired=False)
+
+
+def _dropped(dropped: int, pairs: int) -> str:
+    return f"{dropped} of {pairs} pairs dropped: they differ by exactly the margin" if dropped else ""

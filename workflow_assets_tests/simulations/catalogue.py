@@ -1,5 +1,5 @@
 """All simulations."""
 
-from workflow_assets_tests.simulations import means, powers
+from workflow_assets_tests.simulations import contrasts, means, powers
 
-SIMULATIONS = [*means.SIMULATIONS, *powers.SIMULATIONS]
+SIMULATIONS = [*means.SIMULATIONS, *contrasts.SIMULATIONS, *powers.SIMULATIONS]

@@ -46,16 +46,17 @@ def rejects(
     *,
     alpha: float = 0.05,
     least: float | None = None,
+    most: float | None = None,
     **counts: int,
 ) -> Simulation:
     """Simulate a true null hypothesis: `trial` gives a p-value, to be at most alpha in a share alpha of trials.
 
     A test of few possible p-values, or one that guards against the worst case, rejects less often: `least` says how
-    seldom.
+    seldom. An approximate one, or one outside its domain, may reject more often: `most` says how often.
     """
-    low = alpha if least is None else least
+    low, high = alpha if least is None else least, alpha if most is None else most
     return Simulation(
-        f"{name}: rejects a true null hypothesis", lambda rng: trial(rng) <= alpha, low, alpha, **counts
+        f"{name}: rejects a true null hypothesis", lambda rng: trial(rng) <= alpha, low, high, **counts
     )
 
 

@@ -18,7 +18,34 @@ from workflow_assets.stats.ranks import mann_whitney, wilcoxon_signed_rank
 X = [0.912, 0.934, 0.907, 0.948, 0.921, 0.939, 0.915, 0.957, 0.926, 0.943, 0.902, 0.931]
 Y = [0.898, 0.921, 0.913, 0.929, 0.905, 0.941, 0.896, 0.930, 0.919, 0.914, 0.904, 0.916]
 
-every_test = pytest.mark.parametrize("test", sorted(TESTS))
+WIDE = [0.870, 0.962, 0.858, 0.999, 0.893, 1.001, 0.851, 0.987, 0.902, 0.961, 0.834, 0.948]
+ONES_X = [1, 1, 0, 1, 1, 1, 1, 1, 0, 1, 1, 1]
+ONES_Y = [0, 1, 0, 0, 1, 0, 1, 0, 1, 0, 0, 0]
+
+DESIGNS = [
+    (name, paired)
+    for name, method in sorted(METHODS.items())
+    for paired in ((True, False) if method.paired is None else (method.paired,))
+]
+NUMERIC = [(name, paired) for name, paired in DESIGNS if not METHODS[name].shares]
+WITH_MARGINS = [(name, paired) for name, paired in DESIGNS if METHODS[name].margins]
+
+
+def each(designs):
+    ids = [f"{name}, {'paired' if paired else 'unpaired'}" for name, paired in designs]
+    return pytest.mark.parametrize(("test", "paired"), designs, ids=ids)
+
+
+every_test = each(DESIGNS)
+
+
+def arms_of(test):
+    """Give arms of which the test can tell that the claim is true of x."""
+    if test == "binomial":
+        return ONES_X, [0.5] * 12
+    if METHODS[test].shares:
+        return ONES_X, ONES_Y
+    return (WIDE, Y) if METHODS[test].effect == "log_spread_ratio" else (X, Y)
 
 
 def run(test, x, y, **options):
@@ -26,47 +53,63 @@ def run(test, x, y, **options):
 
 
 @every_test
-def test_larger_treatment_is_greater(test):
+def test_larger_treatment_is_greater(test, paired):
     """Every test finds x larger, tells its statistic about x - y, and finds nothing in the other direction."""
-    greater, less = (run(test, X, Y, alternative=alternative) for alternative in ("greater", "less"))
+    arms = arms_of(test)
+    greater, less = (run(test, *arms, paired=paired, alternative=side) for side in ("greater", "less"))
     assert greater.p < 0.12
     assert less.p > 0.88
     assert greater.statistic == pytest.approx(less.statistic)
 
 
 @every_test
-def test_two_sided_doubles_the_smaller_side(test):
+def test_two_sided_doubles_the_smaller_side(test, paired):
     """A two-sided p is twice the smaller one-sided p, also beyond a margin, and at most 1."""
-    for margin in (0.0, 0.004, 0.5):
-        sides = [run(test, X, Y, alternative=side, margin=margin).p for side in ("greater", "less")]
-        both = run(test, X, Y, alternative="two-sided", margin=margin)
+    arms = arms_of(test)
+    for margin in (0.0, 0.004, 0.4) if METHODS[test].margins else (0.0,):
+        sides = [
+            run(test, *arms, paired=paired, alternative=side, margin=margin).p for side in ("greater", "less")
+        ]
+        both = run(test, *arms, paired=paired, alternative="two-sided", margin=margin)
         assert both.p == pytest.approx(min(1.0, 2 * min(sides)), rel=1e-12)
         assert both.margin == margin
 
 
-@every_test
-def test_margin_points_in_the_direction_of_the_claim(test):
+@each(WITH_MARGINS)
+def test_margin_points_in_the_direction_of_the_claim(test, paired):
     """A positive margin asks for more and a negative one for less, in either direction."""
     for alternative in ("greater", "less"):
         strict, plain, lenient = (
-            run(test, X, Y, alternative=alternative, margin=m).p for m in (0.02, 0, -0.02)
+            run(test, *arms_of(test), paired=paired, alternative=alternative, margin=m).p
+            for m in (0.02, 0, -0.02)
         )
         assert strict > plain > lenient
 
 
+@each(sorted(set(DESIGNS) - set(WITH_MARGINS)))
+@pytest.mark.parametrize("alternative", ["greater", "two-sided", "equivalent"])
+def test_a_margin_is_never_dropped(test, paired, alternative):
+    """A test that knows no margin refuses one, and says what to do instead."""
+    with pytest.raises(
+        ValueError, match=rf"{test} asks whether .* differ at all, and knows no margin \(0.1 is given"
+    ):
+        run(test, *arms_of(test), paired=paired, alternative=alternative, margin=0.1)
+
+
 @every_test
-def test_the_result_says_what_was_asked(test):
+def test_the_result_says_what_was_asked(test, paired):
     """A result carries test, claim, sizes and pairing, and cannot be changed."""
-    result = run(test, X, Y, alternative="less", margin=-0.1)
-    assert (result.test, result.alternative, result.margin, result.n) == (test, "less", -0.1, (12, 12))
-    assert result.paired is (test in PAIRED_TESTS)
+    margin = -0.1 if METHODS[test].margins else 0.0
+    result = run(test, *arms_of(test), paired=paired, alternative="less", margin=margin)
+    assert (result.test, result.alternative, result.margin, result.n) == (test, "less", margin, (12, 12))
+    assert result.paired is paired
     assert type(result.p) is float
     assert type(result.statistic) is float
     with pytest.raises(dataclasses.FrozenInstanceError):
         result.p = 0.5
 
 
-@every_test
+@each(NUMERIC)
 @pytest.mark.parametrize(
     ("x", "y", "message"),
     [
@@ -76,17 +119,17 @@ def test_the_result_says_what_was_asked(test):
         ([1.0, 2.0], [2.0, float("nan")], r"y\[1\] is nan"),
     ],
 )
-def test_what_cannot_be_judged_raises(test, x, y, message):
+def test_what_cannot_be_judged_raises(test, paired, x, y, message):
     """Where there is nothing to judge, every test says so instead of answering NaN."""
     with pytest.raises(ValueError, match=message):
-        run(test, x, y)
+        run(test, x, y, paired=paired)
 
 
 @pytest.mark.parametrize("test", sorted(PAIRED_TESTS))
 def test_pairs_need_partners(test):
     """No paired test guesses which value belongs to which."""
     with pytest.raises(ValueError, match="x has 12 values and y has 11, but paired arms"):
-        run(test, X, Y[:-1])
+        run(test, arms_of(test)[0], arms_of(test)[1][:-1])
 
 
 @pytest.mark.parametrize("test", [paired_t, corrected_resampled_t])
@@ -107,11 +150,13 @@ def test_welch_needs_one_varying_arm():
 
 
 @pytest.mark.parametrize("unit", [1e-200, 1e-3, 1e3, 1e200])
-@every_test
-def test_units_change_nothing(test, unit):
+@each(NUMERIC)
+def test_units_change_nothing(test, paired, unit):
     """Measuring in other units, margin included, gives the same p."""
-    plain = run(test, X, Y, alternative="greater", margin=0.01)
-    scaled = run(test, np.array(X) * unit, np.array(Y) * unit, alternative="greater", margin=0.01 * unit)
+    x, y = (np.array(arm) for arm in arms_of(test))
+    margin = 0.01 if METHODS[test].margins else 0.0
+    plain = run(test, x, y, paired=paired, alternative="greater", margin=margin)
+    scaled = run(test, x * unit, y * unit, paired=paired, alternative="greater", margin=margin * unit)
     assert scaled.p == pytest.approx(plain.p, rel=1e-9)
 
 
@@ -259,16 +304,23 @@ def test_sign_flip_leaves_the_global_generator_alone():
 
 
 @every_test
-def test_a_test_by_name_is_the_test(test):
+def test_a_test_by_name_is_the_test(test, paired):
     """Calling by name gives what calling the function gives."""
-    own: dict[str, dict[str, Any]] = {
-        "corrected_resampled_t": {"test_fraction": 0.3},
-        "bayes_correlated_t": {"test_fraction": 0.3},
-        "sign_flip": {"rng": np.random.default_rng(0)},
-    }
-    assert run(test, X, Y, alternative="greater", margin=0.001) == TESTS[test](
-        X, Y, alternative="greater", margin=0.001, **own.get(test, {})
-    )
+    given: dict[str, Any] = {
+        "rng": np.random.default_rng(0), "resamples": 9_999, "test_fraction": 0.3, "paired": paired
+    }  # fmt: skip
+    own = {name: given[name] for name in METHODS[test].takes}
+    margin = 0.001 if METHODS[test].margins else 0.0
+    expected = TESTS[test](*arms_of(test), alternative="greater", margin=margin, **own)
+    assert run(test, *arms_of(test), paired=paired, alternative="greater", margin=margin) == expected
+
+
+def test_a_test_of_both_designs_is_told_which():
+    """What compares pairs as well as independent arms assumes neither."""
+    with pytest.raises(
+        ValueError, match="brown_forsythe compares pairs as well as independent arms: say paired"
+    ):
+        compare("brown_forsythe", X, Y)
 
 
 def test_a_misspelt_test_is_named_with_its_neighbour():
@@ -278,7 +330,7 @@ def test_a_misspelt_test_is_named_with_its_neighbour():
     ):
         compare("wilcoxon_sign_rank", X, Y)
     with pytest.raises(
-        ValueError, match="there are 'paired_t', 'corrected_resampled_t', 'wilcoxon_signed_rank'"
+        ValueError, match="among them 'paired_t', 'corrected_resampled_t', 'wilcoxon_signed_rank'"
     ):
         compare("anova", X, Y)
 
