@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workflow_assets.errors import did_you_mean
+from workflow_assets.stats.bootstraps import bootstrap
 from workflow_assets.stats.claims import Alternative, Comparison, prepare
 from workflow_assets.stats.means import corrected_resampled_t, paired_t, welch_t
 from workflow_assets.stats.methods import METHODS
@@ -25,7 +26,15 @@ OwnTest = Callable[..., float | Comparison]
 TESTS: Mapping[str, Callable[..., Comparison]] = MappingProxyType(
     {
         test.__name__: test
-        for test in (paired_t, corrected_resampled_t, wilcoxon_signed_rank, sign_flip, welch_t, mann_whitney)
+        for test in (
+            paired_t,
+            corrected_resampled_t,
+            wilcoxon_signed_rank,
+            sign_flip,
+            welch_t,
+            mann_whitney,
+            bootstrap,
+        )
     }
 )
 

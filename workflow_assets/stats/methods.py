@@ -30,6 +30,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         "sign_flip": Method(paired=True, takes=DRAWS),
         "welch_t": Method(paired=False),
         "mann_whitney": Method(paired=False),
+        "bootstrap": Method(paired=None, takes=DRAWS | {"paired"}, effect="bootstrap_mean_difference"),
     }
 )
 PAIRED_TESTS = frozenset(name for name, method in METHODS.items() if method.paired)
