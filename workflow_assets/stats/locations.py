@@ -105,7 +105,7 @@ def hodges_lehmann(
     >>> x, y = [1.9, 2.4, 3.1, 2.8, 2.2, 3.9], [1.5, 2.5, 2.2, 2.1, 2.0, 2.4]
     >>> effect = hodges_lehmann(x, y, paired=True)
     >>> round(effect.estimate, 3), round(effect.low, 3), round(effect.high, 3)
-    (0.6, -0.1, 1.5)
+    (0.55, -0.1, 1.5)
     """
     samples = prepare(x, y, paired=paired, confidence=confidence, variance_inflation=variance_inflation)
     doubt = 1.0 - confidence
@@ -253,7 +253,7 @@ def iqm_difference(
     estimate = float(np.subtract(*(_interquartile_mean(np.sort(arm)) for arm in arms)))
     ascending = [np.sort(arm) for arm in arms]
     # Ranks as 16-bit numbers are sorted by their digits, five times as fast as values are by comparing them.
-    kind = np.uint16 if max(samples.sizes) <= 2**16 else np.int64
+    kind: type[np.integer[Any]] = np.uint16 if max(samples.sizes) <= 2**16 else np.int64
     ranks = [np.argsort(np.argsort(arm, kind="stable")).astype(kind) for arm in arms]
     replicates = []
     for indices in draws(arms, paired=paired, rng=rng, resamples=resamples):

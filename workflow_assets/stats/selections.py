@@ -63,4 +63,5 @@ def _sums(a: FloatArray, b: FloatArray, start: Ranges, end: Ranges) -> FloatArra
     """Give for each value of a its sums with b[start:end]."""
     counts = end - start
     places = np.arange(int(counts.sum())) + np.repeat(start - np.cumsum(counts) + counts, counts)
-    return np.repeat(a, counts) + b[places]
+    sums: FloatArray = np.repeat(a, counts) + b[places]
+    return sums

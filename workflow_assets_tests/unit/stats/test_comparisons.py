@@ -22,7 +22,8 @@ every_test = pytest.mark.parametrize("test", sorted(TESTS))
 
 
 def run(test, x, y, **options):
-    return compare(test, x, y, rng=np.random.default_rng(0), test_fraction=0.3, **options)
+    design = bool(METHODS[test].paired)
+    return compare(test, x, y, paired=design, rng=np.random.default_rng(0), test_fraction=0.3, **options)
 
 
 @every_test
@@ -264,6 +265,7 @@ def test_a_test_by_name_is_the_test(test):
     own: dict[str, dict[str, Any]] = {
         "corrected_resampled_t": {"test_fraction": 0.3},
         "sign_flip": {"rng": np.random.default_rng(0)},
+        "bootstrap": {"rng": np.random.default_rng(0), "paired": False},
     }
     assert run(test, X, Y, alternative="greater", margin=0.001) == TESTS[test](
         X, Y, alternative="greater", margin=0.001, **own.get(test, {})
