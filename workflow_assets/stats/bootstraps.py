@@ -55,7 +55,8 @@ def bootstrap_interval(
     is divided by the size of its arm, as Davison and Hinkley (1997, section 5.4) and scipy do. Where no resample lies
     on one side of the estimate there is no BCa, and the percentiles are given; where all are equal, no width.
 
-    Both are asymptotic: for means, 30 values in each arm or more; with 10 they cover about 90 % instead of 95 %.
+    Both are asymptotic: for means of symmetric values, 40 values in each arm or more; with 10 they hold the truth in
+    92 % instead of 95 %, with 5 in 88 %, and of skewed values with 30 in 93 %.
 
     Raises ValueError for a statistic that is not finite in some resample, and for too few resamples.
 
@@ -105,8 +106,9 @@ def bootstrap(
     of Student's t for pairs and of Welch's for independent arms; the statistic is t. A resample without spread counts
     as extreme in the direction of its mean, so that fewer than 4 values of either arm hardly ever give a small p.
 
-    It follows skewed arms, where a t-test errs to one side. Its domain is 10 values in each arm or more; with 5 it
-    errs on the safe side for normal values.
+    Its domain is 8 values in each arm or more, of a symmetric distribution of any shape. Skewed values are not quite in
+    it: of an exponential distribution 20 pairs err in 5.5 % (a t-test in about 8 %), and 20 values in each of two
+    unpaired arms in 6.5 %.
 
     Raises ValueError where the difference is the same in every pair.
 
@@ -146,7 +148,7 @@ def bootstrap_mean_difference(
     """Say by how much x exceeds y on average, with an interval that follows skewed values.
 
     "studentised" is the interval of those differences that the test `bootstrap` does not reject (given the same draws);
-    "percentile" and "bca" are those of `bootstrap_interval`, which need 30 values where this one needs 10. R:
+    "percentile" and "bca" are those of `bootstrap_interval`, which need 40 values where this one needs 8. R:
     boot::boot.ci(type = "stud"), with the order statistic itself where that interpolates. A difference that is the same
     in every pair has an interval of no width.
 

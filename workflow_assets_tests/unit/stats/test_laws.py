@@ -2,6 +2,7 @@
 
 import math
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -242,7 +243,12 @@ def test_p_values_are_uniform_under_the_null(test):
     rng = np.random.default_rng(20)
     trials, n = 800, 12
     drawn = rng.standard_t(5, size=(trials, 2, n))
-    options = {"alternative": "greater", "paired": test in PAIRED_TESTS, "rng": rng, "resamples": 999}
+    options: dict[str, Any] = {
+        "alternative": "greater",
+        "paired": test in PAIRED_TESTS,
+        "rng": rng,
+        "resamples": 999,
+    }
     p = np.array([compare(test, x, y, **options).p for x, y in drawn])
     for level in (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9):
         error = 3.5 * math.sqrt(level * (1 - level) / trials)
