@@ -7,8 +7,8 @@ import pytest
 
 from workflow_assets.stats.claims import check_claim
 from workflow_assets.stats.comparisons import TESTS, compare
-from workflow_assets.stats.methods import METHODS
 from workflow_assets.stats.decisions import decide
+from workflow_assets.stats.methods import METHODS
 
 X = [0.912, 0.934, 0.907, 0.948, 0.921, 0.939, 0.915, 0.957, 0.926, 0.943, 0.902, 0.931]
 Y = [0.898, 0.921, 0.913, 0.929, 0.905, 0.941, 0.896, 0.930, 0.919, 0.914, 0.904, 0.916]
