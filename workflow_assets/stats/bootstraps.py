@@ -124,10 +124,13 @@ def bootstrap(
     if error == 0:
         raise ValueError("the difference is the same in every pair: its spread of zero cannot be divided by")
     replicates = studentised(samples, paired=paired, rng=_generator(rng), resamples=resamples)
+    if not paired and np.array_equal(np.sort(samples.x), np.sort(samples.y)):
+        # Nothing tells such arms apart, so neither may the draws: swapped, they have the same p.
+        replicates = np.concatenate([replicates, -replicates])
 
     def tail(direction: Direction) -> Tail:
         t = (direction * shift - samples.margin) / error
-        extreme = int(np.sum(direction * replicates >= t - 1e-10 * abs(t)))
+        extreme = float(np.sum(direction * replicates >= t - 1e-10 * abs(t))) * (resamples / replicates.size)
         note = f"bootstrap: {resamples:,} resamples drawn"
         return Tail(direction * t, (1 + extreme) / (1 + resamples), note=note)
 

@@ -13,7 +13,7 @@ from workflow_assets.stats.bootstraps import (
     bootstrap_mean_difference,
     jackknife,
 )
-from workflow_assets.stats.claims import Alternative
+from workflow_assets.stats.claims import ALTERNATIVES, Alternative
 from workflow_assets.stats.samples import two_samples
 
 RNG = np.random.default_rng(7)
@@ -199,3 +199,15 @@ def test_resamples_without_spread_are_infinitely_far():
     t = bootstraps._t_values([np.array([[1.0, 1.0], [-1.0, -1.0], [0.0, 0.0], [0.1, 0.3]])])
     assert t[:3].tolist() == [math.inf, -math.inf, 0.0]
     assert t[3] == pytest.approx(2.0)
+
+
+def test_equal_arms_have_no_first():
+    """Of two arms with the same values, neither claim about them is the likelier one."""
+    for margin in (0.0, 0.3):
+        sides = [
+            bootstrap(
+                X, X[::-1], paired=False, alternative=side, margin=margin, rng=generator(), resamples=199
+            ).p
+            for side in ALTERNATIVES[:2]
+        ]
+        assert sides[0] == pytest.approx(sides[1], rel=1e-12)
