@@ -153,8 +153,10 @@ def _compare(declaration: Declaration, one: Hypothesis, arm: Callable[[str, str]
     """Compare two arms; the decision waits for the adjustment over all hypotheses."""
     from workflow_assets.stats.comparisons import compare
     from workflow_assets.stats.decisions import choose_test, undecidable_reason
-    from workflow_assets.stats.effects import cliffs_delta, hedges_g, mean_difference
+    from workflow_assets.stats.dominances import cliffs_delta
+    from workflow_assets.stats.effects import mean_difference
     from workflow_assets.stats.means import resampling_inflation
+    from workflow_assets.stats.standardised import hedges_g
 
     assert isinstance(one.treatment, str)
     first = arm(one.treatment, one.metric)

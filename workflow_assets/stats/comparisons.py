@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from workflow_assets.errors import did_you_mean
 from workflow_assets.stats.bayes import bayes_correlated_t, bayes_unpaired_t
+from workflow_assets.stats.bootstraps import bootstrap
 from workflow_assets.stats.claims import Alternative, Comparison, prepare
 from workflow_assets.stats.means import corrected_resampled_t, paired_t, student_t, welch_t
 from workflow_assets.stats.methods import METHODS
@@ -34,6 +35,7 @@ TESTS: Mapping[str, Callable[..., Comparison]] = MappingProxyType(
             *(mcnemar, fisher_exact, score_difference, binomial),
             *(pitman_morgan, brown_forsythe),
             *(bayes_correlated_t, bayes_unpaired_t),
+            bootstrap,
         )
     }
 )

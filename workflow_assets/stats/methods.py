@@ -30,12 +30,12 @@ METHODS: Mapping[str, Method] = MappingProxyType(
     {
         "paired_t": Method(paired=True),
         "corrected_resampled_t": Method(paired=True, takes=RESPLITS),
-        "wilcoxon_signed_rank": Method(paired=True),
+        "wilcoxon_signed_rank": Method(paired=True, effect="hodges_lehmann"),
         "sign_test": Method(paired=True, effect="median_difference"),
         "sign_flip": Method(paired=True, takes=DRAWS),
         "welch_t": Method(paired=False),
         "student_t": Method(paired=False),
-        "mann_whitney": Method(paired=False),
+        "mann_whitney": Method(paired=False, effect="hodges_lehmann"),
         "bayes_correlated_t": Method(paired=True, takes=RESPLITS, optional=RESPLITS),
         "bayes_unpaired_t": Method(paired=False),
         "permutation": Method(paired=False, takes=DRAWS),
@@ -45,6 +45,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         "binomial": Method(paired=False, effect="share_excess", shares=True),
         "pitman_morgan": Method(paired=True, effect="log_spread_ratio", margins=False),
         "brown_forsythe": Method(paired=None, takes=PAIRING, effect="log_spread_ratio", margins=False),
+        "bootstrap": Method(paired=None, takes=DRAWS | PAIRING, effect="bootstrap_mean_difference"),
     }
 )
 OMNIBUS: Mapping[str, Method] = MappingProxyType(

@@ -1,5 +1,5 @@
 """All simulations."""
 
-from workflow_assets_tests.simulations import contrasts, means, powers
+from workflow_assets_tests.simulations import contrasts, effects, means, powers
 
-SIMULATIONS = [*means.SIMULATIONS, *contrasts.SIMULATIONS, *powers.SIMULATIONS]
+SIMULATIONS = [one for module in (means, contrasts, effects, powers) for one in module.SIMULATIONS]

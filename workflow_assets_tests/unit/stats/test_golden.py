@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from workflow_assets.stats import effects
 from workflow_assets.stats.comparisons import TESTS, compare
 from workflow_assets.stats.decisions import holm
+from workflow_assets.stats.measures import EFFECTS
 
 FOLDER = Path(__file__).parents[2] / "golden"
 GOLDEN = json.loads((FOLDER / "stats.json").read_text())
@@ -17,7 +17,7 @@ GOLDEN = json.loads((FOLDER / "stats.json").read_text())
 def compute(subject, x, y, arguments):
     if subject in TESTS:
         return compare(subject, x, y, rng=np.random.default_rng(1), **arguments)
-    return getattr(effects, subject)(x, y, **arguments)
+    return EFFECTS[subject](x, y, **arguments)
 
 
 @pytest.mark.parametrize("case", GOLDEN["cases"], ids=lambda case: f"{case['subject']}: {case['call']}")

@@ -2,6 +2,7 @@
 
 import math
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 
 from workflow_assets.stats.comparisons import TESTS, compare
 from workflow_assets.stats.decisions import choose_test, decide, holm, rank, undecidable_reason
-from workflow_assets.stats.effects import cliffs_delta, hedges_g, mean_difference
+from workflow_assets.stats.effects import mean_difference
+from workflow_assets.stats.measures import DRAWN, EFFECTS
 from workflow_assets.stats.methods import METHODS, PAIRED_TESTS
 
 # What metrics look like: any size, counts with many ties, 0/1, tenths with their rounding, nearly equal values.
@@ -50,6 +52,7 @@ def explained(call, *reasons):
 
 def run(test, x, y, **options):
     options |= {"rng": np.random.default_rng(0), "test_fraction": 0.3, "resamples": 199}
+    options["paired"] = test in PAIRED_TESTS
     reasons = (
         "the difference is the same",
         "every difference equals",
@@ -144,20 +147,34 @@ def test_sign_flip_equals_brute_force(differences, margin, alternative, unit):
     assert result.exact
 
 
-@pytest.mark.parametrize("measure", [mean_difference, hedges_g, cliffs_delta], ids=lambda m: m.__name__)
+@pytest.mark.parametrize("name", sorted(EFFECTS))
 @given(data=st.data(), paired=st.booleans(), confidence=st.sampled_from([0.5, 0.8, 0.95, 0.999]))
-def test_intervals_hold_their_estimates(measure, data, paired, confidence):
+def test_intervals_hold_their_estimates(name, data, paired, confidence):
     """Every interval is finite, in order, and holds its estimate; swapping the arms mirrors it."""
     x, y = data.draw(arms(paired=paired))
-    reasons = ("the pooled standard deviation is 0", "Hedges' g needs at least 3", "neither arm varies")
-    effect = explained(lambda: measure(x, y, paired=paired, confidence=confidence), *reasons)
+    reasons = (
+        "the pooled standard deviation is 0", "Hedges' g needs at least 3", "neither arm varies",
+        "the difference is the same", "cohens_dz is about", "every difference is 0", "a mean is not above 0",
+        "the mean of y is not clearly", "the means are too far apart", "too many resamples",
+    )  # fmt: skip
+
+    def ask(first, second):
+        draws = {"rng": np.random.default_rng(1), "resamples": 1_999} if name in DRAWN else {}
+        return EFFECTS[name](first, second, paired=paired, confidence=confidence, **draws)
+
+    effect = explained(lambda: ask(x, y), *reasons)
     if effect is None:
         return
     assert -math.inf < effect.low <= effect.estimate <= effect.high < math.inf
-    mirrored = measure(y, x, paired=paired, confidence=confidence)
-    tiny = 1e-9 * max(map(abs, [*x, *y])) if measure is mean_difference else 1e-9
-    assert mirrored.low == pytest.approx(-effect.high, rel=1e-7, abs=tiny)
-    assert mirrored.high == pytest.approx(-effect.low, rel=1e-7, abs=tiny)
+    assert 0 <= effect.confidence <= confidence
+    if name == "ratio_of_means" or (name in DRAWN and sorted(x) == sorted(y)):
+        return  # the one has no mirror without a sign, and of equal arms nothing says which is drawn first
+    middle = 1.0 if name == "superiority" else 0.0
+    mirrored = ask(y, x)
+    own_units = name.endswith("_difference") or name == "hodges_lehmann"
+    tiny = 1e-9 * max(map(abs, [*x, *y])) if own_units else 1e-9
+    assert mirrored.low == pytest.approx(middle - effect.high, rel=1e-7, abs=tiny)
+    assert mirrored.high == pytest.approx(middle - effect.low, rel=1e-7, abs=tiny)
 
 
 @given(
@@ -178,7 +195,7 @@ def test_delta_is_the_mean_sign_of_all_comparisons(data):
     """Sorting gives the same delta as comparing every value with every other, however far apart they are."""
     x, y = data.draw(arms(paired=False))
     signs = np.sign(np.subtract.outer(np.array(x), np.array(y)))
-    assert cliffs_delta(x, y, paired=False).estimate == pytest.approx(signs.mean(), abs=1e-12)
+    assert EFFECTS["cliffs_delta"](x, y, paired=False).estimate == pytest.approx(signs.mean(), abs=1e-12)
 
 
 probabilities = st.lists(st.floats(0, 1), max_size=12)
@@ -246,7 +263,13 @@ def test_p_values_are_uniform_under_the_null(test):
     rng = np.random.default_rng(20)
     trials, n = 800, 12
     drawn = rng.standard_t(5, size=(trials, 2, n))
-    p = np.array([compare(test, x, y, alternative="greater", rng=rng, resamples=999).p for x, y in drawn])
+    options: dict[str, Any] = {
+        "alternative": "greater",
+        "paired": test in PAIRED_TESTS,
+        "rng": rng,
+        "resamples": 999,
+    }
+    p = np.array([compare(test, x, y, **options).p for x, y in drawn])
     for level in (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9):
         error = 3.5 * math.sqrt(level * (1 - level) / trials)
         assert np.mean(p <= level) == pytest.approx(level, abs=error + 0.005)
