@@ -24,8 +24,8 @@ class Groups:
     `values` are the user's own, whose order ranks are taken of; `arms` are divided by 2**exponent, which is exact.
 
     >>> groups = several_samples({"a": [3e200, 1e200], "b": [1e200, 2e200]}, paired=True)
-    >>> groups.restore(float(groups.table.mean()))
-    1.75e+200
+    >>> groups.restore(float(groups.table.max()))
+    3e+200
     """
 
     names: tuple[str, ...]

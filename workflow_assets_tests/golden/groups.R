@@ -158,8 +158,8 @@ dunnett_tail <- function(d, n, base, df, two) {
   over_error(function(s) {
     w <- d * s; z <- panels(seq(-12, 12, 1.5))
     none <- 0
-    for (i in seq_along(n)) none <- none + log1p(-pmin(1,
-      pnorm(outer(-w, load[i] * z$x, "+") / rest[i]) + two * pnorm(outer(-w, -load[i] * z$x, "+") / rest[i])))
+    for (i in seq_along(n)) none <- none + log1p(-pmin(
+      pnorm(outer(-w, load[i] * z$x, "+") / rest[i]) + two * pnorm(outer(-w, -load[i] * z$x, "+") / rest[i]), 1))
     as.vector(-expm1(none) %*% (z$w * dnorm(z$x)))
   }, df)
 }
