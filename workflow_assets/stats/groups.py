@@ -153,5 +153,3 @@ def _mean(arm: FloatArray) -> float:
     # The mean of equal numbers is that number, whatever adding them up rounds.
     first = float(arm[0])
     return first + float(np.mean(arm - first))
-
-

@@ -1,8 +1,8 @@
 """Omnibus tests: is there any difference at all between several treatments?
 
-Each takes arms by the name of their treatment (`groups`): independent groups, or aligned ones, a value of each treatment
-per replicate (block). They say that not all treatments are alike, never which differ: that is for `posthoc`, which needs
-no leave from an omnibus test, as its procedures keep the error rate by themselves.
+Each takes arms by the name of their treatment (`groups`): independent groups, or aligned ones, a value of each
+treatment per replicate (block). They say that not all treatments are alike, never which differ: that is for `posthoc`,
+which needs no leave from an omnibus test, as its procedures keep the error rate by themselves.
 """
 
 import math
@@ -180,7 +180,7 @@ def kruskal_wallis(groups: Arms) -> Omnibus:
         n=_n(several),
         paired=False,
         sizes=(
-            Size("epsilon_squared", statistic / (total - 1), "the share of the variance of the ranks between treatments"),
+            Size("epsilon_squared", statistic / (total - 1), "the share of the ranks' variance between treatments"),
         ),
     )  # fmt: skip
 
@@ -285,7 +285,9 @@ def friedman(groups: Arms) -> Omnibus:
         n=_n(several),
         paired=True,
         sizes=(
-            Size("kendalls_w", concordance, "how far the blocks agree in their ranking, from 0 to 1 (entirely)"),
+            Size(
+                "kendalls_w", concordance, "how far the blocks agree in their ranking, from 0 to 1 (entirely)"
+            ),
         ),
         others=others,
     )
@@ -294,8 +296,8 @@ def friedman(groups: Arms) -> Omnibus:
 def cochran_q(groups: Arms) -> Omnibus:
     """Test whether several treatments succeed equally often, each tried in every replicate (0/1 values).
 
-    Cochran (1950), with the chi-square distribution; the same as Friedman's test of 0/1 values. For two treatments it is
-    McNemar's test without continuity correction. Counts on some two dozen blocks in which treatments disagree.
+    Cochran (1950), with the chi-square distribution; the same as Friedman's test of 0/1 values. For two treatments it
+    is McNemar's test without continuity correction. Counts on some two dozen blocks in which treatments disagree.
 
     >>> result = cochran_q({"a": [1, 1, 0, 1, 1], "b": [0, 1, 0, 0, 1], "c": [0, 0, 0, 0, 1]})
     >>> round(result.statistic, 4), round(result.p, 4)
@@ -330,7 +332,7 @@ def cochran_q(groups: Arms) -> Omnibus:
 
 
 def _sphericity(table: FloatArray) -> float:
-    """Estimate Greenhouse and Geisser's epsilon, (trace of S)² / ((k - 1) trace of S²), S being the centred covariance."""
+    """Estimate Greenhouse and Geisser's epsilon, (tr S)² / ((k - 1) tr S²), S being the centred covariance."""
     k, b = table.shape
     rests = residuals(table)
     rests = rests / np.max(np.abs(rests))
@@ -347,7 +349,7 @@ def _upper_f(statistic: float, df: float, df_error: float) -> float:
 def _at_least_something(p: float) -> float:
     if math.isnan(p):
         raise ValueError("the differences are too large beside the spread to be judged")
-    return min(1.0, max(p, sys.float_info.min))
+    return float(min(1.0, max(p, sys.float_info.min)))
 
 
 def _n(several: Groups) -> tuple[tuple[str, int], ...]:

@@ -128,7 +128,9 @@ def dunnett(
         low = -math.inf if alternative == "less" else estimate - reach * scale
         high = math.inf if alternative == "greater" else estimate + reach * scale
         pairs.append(
-            _result(several, i, base, estimate, scale, statistic=statistic, df=df, p=sf(t), low=low, high=high)
+            _result(
+                several, i, base, estimate, scale, statistic=statistic, df=df, p=sf(t), low=low, high=high
+            )
         )
     return _posthoc(
         "dunnett", several, pairs, confidence, paired=paired, alternative=alternative, margin=margin
@@ -139,9 +141,9 @@ def tukey(groups: Arms, *, paired: bool = False, confidence: float = 0.95) -> Po
     """Compare every treatment with every other, if all spread alike.
 
     Tukey's honest significant difference, for unequal sizes after Kramer (1956), which is slightly cautious then; R:
-    TukeyHSD(aov). `paired` takes the variance left by treatments and blocks, as TukeyHSD(aov(value ~ treatment + block),
-    "treatment"): it assumes that all differences between treatments vary alike. Here p and bounds are good to 1e-11;
-    R's are where ptukey is (see `ranges`), its bounds to 1e-4.
+    TukeyHSD(aov). `paired` takes the variance left by treatments and blocks, as TukeyHSD(aov(value ~ treatment +
+    block), "treatment"): it assumes that all differences between treatments vary alike. Here p and bounds are good to
+    1e-11; in R p is as good as ptukey (see `ranges`), and the bounds to 1e-4.
 
     >>> scores = {"a": [5.1, 4.9, 6.2], "b": [4.8, 4.1, 5.9], "c": [7.6, 8.1, 7.9]}
     >>> [(pair.x, pair.y, round(pair.p, 4)) for pair in tukey(scores).pairs]
@@ -188,8 +190,8 @@ def nemenyi(groups: Arms, *, confidence: float = 0.95) -> Posthoc:
     """Compare the ranks of every treatment with those of every other, over the replicates (blocks) of both.
 
     Nemenyi (1963), as in Demšar (2006): mean ranks differ if by the critical difference q sqrt(k (k + 1) / (6 b)); R:
-    ptukey(abs(difference) / sqrt(k * (k + 1) / (12 * b)), k, Inf). The error is that of ranks without ties; with ties it
-    is too large, so the test is cautious. Rank 1 is the smallest value, as in `friedman`: a positive difference says
+    ptukey(abs(difference) / sqrt(k * (k + 1) / (12 * b)), k, Inf). The error is that of ranks without ties; with ties
+    it is too large, so the test is cautious. Rank 1 is the smallest value, as in `friedman`: a positive difference says
     that x has the larger values. The intervals hold their coverage where treatments are nearly alike and are too wide
     where they are not.
 
@@ -208,11 +210,14 @@ def ranks_against(groups: Arms, *, control: str, confidence: float = 0.95) -> Po
     """Compare the ranks of every treatment with those of one control, over the replicates (blocks) of both.
 
     Demšar (2006): z = difference of mean ranks / sqrt(k (k + 1) / (6 b)), p-values after Holm. More powerful than
-    `nemenyi` where only the control is of interest. The intervals are Bonferroni's, which go with z but may hold 0 where
-    Holm rejects. Ties and the sign are as in `nemenyi`.
+    `nemenyi` where only the control is of interest. The intervals are Bonferroni's, which go with z but may hold 0
+    where Holm rejects. Ties and the sign are as in `nemenyi`.
 
     >>> scores = {"a": [1.0, 2.0, 3.0, 4.0], "b": [1.5, 2.5, 2.9, 4.5], "c": [3.0, 4.0, 5.0, 6.0]}
-    >>> [(pair.x, round(pair.statistic, 3), round(pair.p, 4)) for pair in ranks_against(scores, control="a").pairs]
+    >>> [
+    ...     (pair.x, round(pair.statistic, 3), round(pair.p, 4))
+    ...     for pair in ranks_against(scores, control="a").pairs
+    ... ]
     [('b', 0.707, 0.4795), ('c', 2.475, 0.0267)]
     """
     several, means, scale = _mean_ranks(groups)
@@ -237,7 +242,9 @@ RANK_ESTIMAND = "the mean rank of x minus that of y within a block, 1 being the 
 def _common_error(several: Groups, *, paired: bool) -> tuple[float, float]:
     error, df = several.block_error() if paired else several.pooled_error()
     if error == 0:
-        where = "the differences between treatments are the same in every block" if paired else "nothing varies"
+        where = (
+            "the differences between treatments are the same in every block" if paired else "nothing varies"
+        )
         raise ValueError(f"{where}: a spread of zero cannot be divided by")
     return error, df
 
@@ -282,7 +289,15 @@ def _all_pairs(
         else:
             pairs.append(
                 PairResult(
-                    several.names[i], several.names[j], estimate, scale, statistic, df, _possible(p), low, high
+                    several.names[i],
+                    several.names[j],
+                    estimate,
+                    scale,
+                    statistic,
+                    df,
+                    _possible(p),
+                    low,
+                    high,
                 )
             )
     return pairs

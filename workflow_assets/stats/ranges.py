@@ -113,7 +113,7 @@ def _studentized(
     centre = 0.5 * math.log(df / (df + curvature * max(point, 0.0) ** 2))
     step = min(0.1, 0.4 / math.sqrt(2.0 * df))
     left = 40.0 / df + math.sqrt(40.0 / df)
-    right = -centre if -centre < 9.0 / df else 9.0 / df
+    right = min(9.0 / df, -centre)
     right = min(right + math.sqrt(40.0 / df), 3.0 + 0.5 * math.log(1.0 + 40.0 / df))
     log_s = centre + np.arange(-left, right + step, step)
     log_density = df * (log_s - 0.5 * np.expm1(2.0 * log_s)) + _log_constant(df)

@@ -4,7 +4,7 @@ Arms are given by the name of their treatment (`groups`); rank 1 is the best, an
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -104,7 +104,10 @@ def rank_bootstrap(
 
     >>> rng = np.random.default_rng(1)
     >>> scores = {"base": [0.5, 0.6, 0.4, 0.5], "wide": [0.9, 0.8, 0.7, 0.9], "deep": [0.6, 0.9, 0.8, 0.7]}
-    >>> [(one.name, one.rank, one.low, one.high) for one in rank_bootstrap(scores, best="max", paired=True, rng=rng)]
+    >>> [
+    ...     (one.name, one.rank, one.low, one.high)
+    ...     for one in rank_bootstrap(scores, best="max", paired=True, rng=rng)
+    ... ]
     [('wide', 1.0, 1.0, 2.0), ('deep', 2.0, 1.0, 2.0), ('base', 3.0, 3.0, 3.0)]
     """
     sign = _sign(best)
@@ -119,9 +122,9 @@ def rank_bootstrap(
         values = [several.restore(float(score)) for score in scores]
     else:
         scores = _asked(ranker, several, several.values)
-        drawn = np.stack([
-            _asked(ranker, several, resample) for resample in _resamples(several, resamples, paired, rng)
-        ])
+        drawn = np.stack(
+            [_asked(ranker, several, resample) for resample in _resamples(several, resamples, paired, rng)]
+        )
         values = [float(score) for score in scores]
     ranks = _ranks(-sign * drawn)
     own = _ranks(-sign * scores[None])[0]
@@ -130,7 +133,9 @@ def rank_bootstrap(
     lows = np.quantile(ranks, (1 - confidence) / 2, axis=0, method="inverted_cdf")
     highs = np.quantile(ranks, (1 + confidence) / 2, axis=0, method="inverted_cdf")
     standings = [
-        Standing(name, values[i], float(own[i]), float(ranks[:, i].mean()), float(lows[i]), float(highs[i]), float(shares[i]))
+        Standing(
+            name, values[i], float(own[i]), float(ranks[:, i].mean()), float(lows[i]), float(highs[i]), float(shares[i])
+        )
         for i, name in enumerate(several.names)
     ]  # fmt: skip
     return tuple(sorted(standings, key=lambda one: one.rank))
@@ -169,8 +174,8 @@ def rank_intervals(
 def critical_difference(groups: Arms, *, best: Best, alpha: float = 0.05) -> CriticalDifference:
     """Group treatments that are not told apart, by their mean ranks over replicates (blocks).
 
-    Nemenyi's critical difference q sqrt(k (k + 1) / (6 b)), as in the diagrams of Demšar (2006), "Statistical comparisons
-    of classifiers over multiple data sets". Belonging to one group is no evidence of being alike.
+    Nemenyi's critical difference q sqrt(k (k + 1) / (6 b)), as in the diagrams of Demšar (2006), "Statistical
+    comparisons of classifiers over multiple data sets". Belonging to one group is no evidence of being alike.
 
     >>> scores = {"a": [1.0, 2.0, 3.0, 4.0], "b": [1.5, 2.5, 2.9, 4.5], "c": [3.0, 4.0, 5.0, 6.0]}
     >>> result = critical_difference(scores, best="max")
@@ -222,8 +227,10 @@ def pareto_front(
     the replicates are resampled (together for all metrics, and for all treatments if paired), which says how sure that
     is.
 
-    >>> table = {"accuracy": {"small": [0.8, 0.82], "large": [0.9, 0.91], "slow": [0.89, 0.9]},
-    ...          "seconds": {"small": [1.0, 1.1], "large": [5.0, 5.2], "slow": [9.0, 9.1]}}
+    >>> table = {
+    ...     "accuracy": {"small": [0.8, 0.82], "large": [0.9, 0.91], "slow": [0.89, 0.9]},
+    ...     "seconds": {"small": [1.0, 1.1], "large": [5.0, 5.2], "slow": [9.0, 9.1]},
+    ... }
     >>> front = pareto_front(table, {"accuracy": "max", "seconds": "min"}, paired=True)
     >>> [(one.name, one.dominated_by) for one in front]
     [('small', ()), ('large', ()), ('slow', ('large',))]
@@ -240,7 +247,9 @@ def pareto_front(
     names, sizes = next(iter(tables.values())).names, next(iter(tables.values())).sizes
     for metric, several in tables.items():
         if (several.names, several.sizes) != (names, sizes):
-            raise ValueError(f"{metric} has other treatments or replicates than {next(iter(tables))}: leave them out")
+            raise ValueError(
+                f"{metric} has other treatments or replicates than {next(iter(tables))}: leave them out"
+            )
     signs = np.array([_sign(directions[metric]) for metric in tables])
     means = np.stack([several.means for several in tables.values()], axis=-1) * signs
     shares: FloatArray | None = None
@@ -267,9 +276,10 @@ def resampled_means(
 ) -> FloatArray:
     """Draw replicates with replacement and give the means: a row per resample, a column per arm.
 
-    >>> resampled_means([np.array([1.0, 1.0]), np.array([2.0, 2.0])], paired=True, rng=np.random.default_rng(1), resamples=1)
+    >>> arms, rng = [np.array([1.0, 1.0]), np.array([2.0, 2.0])], np.random.default_rng(1)
+    >>> resampled_means(arms, paired=True, rng=rng, resamples=1)
     array([[1., 2.]])
-    """  # fmt: skip
+    """
     if not paired:
         columns = [resampled_means([arm], paired=True, rng=rng, resamples=resamples) for arm in arms]
         return np.concatenate(columns, axis=1)
@@ -285,10 +295,13 @@ def resampled_means(
         drawn += np.arange(0, count * n, n, dtype=np.int32)[:, None]
         times = np.bincount(drawn.ravel(), minlength=count * n).reshape(count, n)
         means[start : start + count] = times.astype(np.float64) @ table
-    return firsts + means / n
+    result: FloatArray = firsts + means / n
+    return result
 
 
-def _resamples(several: Groups, resamples: int, paired: bool, rng: np.random.Generator):  # type: ignore[no-untyped-def]
+def _resamples(
+    several: Groups, resamples: int, paired: bool, rng: np.random.Generator
+) -> Iterator[list[FloatArray]]:
     for _ in range(resamples):
         common = rng.integers(several.sizes[0], size=several.sizes[0]) if paired else None
         yield [
@@ -321,7 +334,7 @@ def _ranks(losses: FloatArray) -> FloatArray:
 def _dominating(goods: FloatArray, i: int) -> npt.NDArray[np.bool_]:
     """Say in each resample which treatments are at least as good as this one in every metric, and better in one."""
     own = goods[:, i : i + 1]
-    dominating: npt.NDArray[np.bool_] = (goods >= own).all(axis=2) & (goods > own).any(axis=2)
+    dominating: npt.NDArray[np.bool_] = np.all(goods >= own, axis=2) & np.any(goods > own, axis=2)
     return dominating
 
 

@@ -30,7 +30,7 @@ def test_number_of_r(case):
         name: [arm] if isinstance(arm, float | int) else arm
         for name, arm in GOLDEN[case["design"]][case["data"]].items()
     }
-    result = getattr(module, case["test"])(arms, **case["arguments"])
+    result = getattr(module, case["test"])(arms, **dict(case["arguments"]))
 
     def near(expected):
         return pytest.approx(expected, rel=case["relative"], abs=case["absolute"])
@@ -53,6 +53,8 @@ def test_golden_numbers_cover_every_method():
     """Every method has golden numbers; those for both designs in both, the sided one on every side."""
     covered = {(case["test"], case["design"]) for case in GOLDEN["cases"]}
     assert {test for test, _ in covered} == OMNIBUS | POSTHOC
-    assert {(test, design) for test in ("dunnett", "tukey") for design in ("independent", "blocks")} <= covered
+    assert {
+        (test, design) for test in ("dunnett", "tukey") for design in ("independent", "blocks")
+    } <= covered
     sides = {case["arguments"]["alternative"] for case in GOLDEN["cases"] if case["test"] == "dunnett"}
     assert sides == {"two-sided", "greater", "less"}
