@@ -339,7 +339,7 @@ def _sphericity(table: FloatArray) -> float:
     # The smaller one of the two products has the same traces of its powers.
     product = rests @ rests.T if k <= b else rests.T @ rests
     epsilon = float(np.trace(product)) ** 2 / ((k - 1) * float(np.sum(product**2)))
-    return min(1.0, max(epsilon, 1.0 / (k - 1)))
+    return float(min(1.0, max(epsilon, 1.0 / (k - 1))))
 
 
 def _upper_f(statistic: float, df: float, df_error: float) -> float:
