@@ -1,5 +1,5 @@
 """All simulations."""
 
-from workflow_assets_tests.simulations import contrasts, effects, means, powers
+from workflow_assets_tests.simulations import contrasts, effects, groups, means, powers
 
-SIMULATIONS = [one for module in (means, contrasts, effects, powers) for one in module.SIMULATIONS]
+SIMULATIONS = [one for module in (means, contrasts, effects, powers, groups) for one in module.SIMULATIONS]
