@@ -18,6 +18,7 @@ from workflow_assets.stats.means import corrected_resampled_t, paired_t, welch_t
 from workflow_assets.stats.methods import METHODS
 from workflow_assets.stats.permutations import sign_flip
 from workflow_assets.stats.ranks import mann_whitney, wilcoxon_signed_rank
+from workflow_assets.stats.sequences import sequential_shares, sequential_t
 
 OwnTest = Callable[..., float | Comparison]
 
@@ -25,7 +26,16 @@ OwnTest = Callable[..., float | Comparison]
 TESTS: Mapping[str, Callable[..., Comparison]] = MappingProxyType(
     {
         test.__name__: test
-        for test in (paired_t, corrected_resampled_t, wilcoxon_signed_rank, sign_flip, welch_t, mann_whitney)
+        for test in (
+            paired_t,
+            corrected_resampled_t,
+            wilcoxon_signed_rank,
+            sign_flip,
+            welch_t,
+            mann_whitney,
+            sequential_t,
+            sequential_shares,
+        )
     }
 )
 

@@ -30,6 +30,10 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         "sign_flip": Method(paired=True, takes=DRAWS),
         "welch_t": Method(paired=False),
         "mann_whitney": Method(paired=False),
+        "sequential_t": Method(paired=None, takes=frozenset({"paired"}), effect="sequential_mean_difference"),
+        "sequential_shares": Method(
+            paired=None, takes=frozenset({"paired"}), effect="sequential_share_difference", shares=True
+        ),
     }
 )
 PAIRED_TESTS = frozenset(name for name, method in METHODS.items() if method.paired)

@@ -18,10 +18,11 @@ from workflow_assets.stats.ranks import mann_whitney, wilcoxon_signed_rank
 X = [0.912, 0.934, 0.907, 0.948, 0.921, 0.939, 0.915, 0.957, 0.926, 0.943, 0.902, 0.931]
 Y = [0.898, 0.921, 0.913, 0.929, 0.905, 0.941, 0.896, 0.930, 0.919, 0.914, 0.904, 0.916]
 
-every_test = pytest.mark.parametrize("test", sorted(TESTS))
+every_test = pytest.mark.parametrize("test", sorted(test for test in TESTS if not METHODS[test].shares))
 
 
 def run(test, x, y, **options):
+    options = {"paired": METHODS[test].paired is not False} | options
     return compare(test, x, y, rng=np.random.default_rng(0), test_fraction=0.3, **options)
 
 
@@ -51,7 +52,8 @@ def test_margin_points_in_the_direction_of_the_claim(test):
         strict, plain, lenient = (
             run(test, X, Y, alternative=alternative, margin=m).p for m in (0.02, 0, -0.02)
         )
-        assert strict > plain > lenient
+        # A p-value that may be looked at after every replicate is 1 as soon as nothing speaks for a claim.
+        assert strict > plain > lenient or (strict == plain == 1.0 > lenient and test == "sequential_t")
 
 
 @every_test
@@ -59,7 +61,7 @@ def test_the_result_says_what_was_asked(test):
     """A result carries test, claim, sizes and pairing, and cannot be changed."""
     result = run(test, X, Y, alternative="less", margin=-0.1)
     assert (result.test, result.alternative, result.margin, result.n) == (test, "less", -0.1, (12, 12))
-    assert result.paired is (test in PAIRED_TESTS)
+    assert result.paired is (METHODS[test].paired is not False)
     assert type(result.p) is float
     assert type(result.statistic) is float
     with pytest.raises(dataclasses.FrozenInstanceError):
