@@ -1,5 +1,10 @@
 """All simulations."""
 
-from workflow_assets_tests.simulations import means
+from workflow_assets_tests.simulations import calibrations, families, means, sequences
 
-SIMULATIONS = [*means.SIMULATIONS]
+SIMULATIONS = [
+    *means.SIMULATIONS,
+    *sequences.SIMULATIONS,
+    *families.SIMULATIONS,
+    *calibrations.SIMULATIONS,
+]
