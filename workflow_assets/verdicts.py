@@ -183,6 +183,7 @@ def _compare(declaration: Declaration, one: Hypothesis, arm: Callable[[str, str]
             test,
             x,
             y,
+            paired=one.paired,
             alternative=one.alternative,
             margin=margin,
             rng=generator(declaration.seed, f"hypothesis {one.name}"),

@@ -1,5 +1,7 @@
 """The real false-positive rate of a test on one's own values."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ X, Y = RNG.normal(3.0, 1.0, 20), RNG.normal(0.0, 1.0, 20)
 
 
 def rate_of(test, **options):
-    options = {"paired": True, "rng": np.random.default_rng(0), "trials": 200} | options
+    options = dict[str, Any](paired=True, rng=np.random.default_rng(0), trials=200) | options
     return false_positive_rate(test, X, Y, **options)
 
 

@@ -31,8 +31,8 @@ def test_betting_is_fair_in_every_future():
     for edge, chances in ((0.0, (0.3, 0.4, 0.3)), (0.25, (0.5, 0.25, 0.25)), (-0.5, (0.1, 0.3, 0.6))):
         total = below = 0.0
         for path in itertools.product((0, 1, 2), repeat=5):
-            counts = [np.array([float(path.count(i))]) for i in range(3)]
-            capital = float(np.exp(log_betting(*counts, edge))[0])
+            wins, ties, losses = (np.array([float(path.count(i))]) for i in range(3))
+            capital = float(np.exp(log_betting(wins, ties, losses, edge))[0])
             total += capital * math.prod(chances[i] for i in path)
             below += capital * math.prod((0.05, 0.0, 0.95)[i] for i in path)
         assert total == pytest.approx(1.0, rel=1e-12)
