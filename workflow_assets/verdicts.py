@@ -128,7 +128,7 @@ def judge(declaration: Declaration, arm: Callable[[str, str], Arm]) -> dict[str,
     p values are adjusted by Holm's method over all hypotheses of the experiment. An undecidable one counts in the
     family with p = 1: declaring a hypothesis that cannot be decided does not make the others cheaper.
     """
-    from workflow_assets.stats.decisions import holm
+    from workflow_assets.stats.families import holm
 
     verdicts = [_compare(declaration, one, arm) for one in declaration.hypotheses]
     adjusted = holm([1.0 if verdict.p is None else verdict.p for verdict in verdicts])

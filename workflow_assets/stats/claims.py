@@ -54,6 +54,14 @@ def check_claim(alternative: Alternative, margin: float) -> None:
         )
 
 
+def check_alpha(alpha: float) -> None:
+    """Refuse what is no accepted rate of false claims."""
+    if not 0 < alpha < 1:
+        raise ValueError(
+            f"alpha is {alpha}: give the accepted rate of false claims, between 0 and 1, as in 0.05"
+        )
+
+
 @dataclass(frozen=True)
 class Comparison:
     """What one test says about one claim.

@@ -20,6 +20,7 @@ from workflow_assets.stats.means import corrected_resampled_t, paired_t, student
 from workflow_assets.stats.methods import METHODS
 from workflow_assets.stats.permutations import permutation, sign_flip
 from workflow_assets.stats.ranks import mann_whitney, sign_test, wilcoxon_signed_rank
+from workflow_assets.stats.sequences import sequential_shares, sequential_t
 from workflow_assets.stats.shares import binomial, fisher_exact, mcnemar, score_difference
 from workflow_assets.stats.spreads import brown_forsythe, pitman_morgan
 
@@ -35,7 +36,7 @@ TESTS: Mapping[str, Callable[..., Comparison]] = MappingProxyType(
             *(mcnemar, fisher_exact, score_difference, binomial),
             *(pitman_morgan, brown_forsythe),
             *(bayes_correlated_t, bayes_unpaired_t),
-            bootstrap,
+            *(bootstrap, sequential_t, sequential_shares),
         )
     }
 )

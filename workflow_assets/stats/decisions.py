@@ -1,13 +1,13 @@
 """Decisions: from p-values and intervals to a verdict, and which test to ask in the first place."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
 import numpy.typing as npt
 
-from workflow_assets.stats.claims import Alternative, check_claim
+from workflow_assets.stats.claims import Alternative, check_alpha, check_claim
 from workflow_assets.stats.samples import missing_evidence, two_samples
 
 
@@ -29,27 +29,6 @@ class Choice(NamedTuple):
 
     test: str
     reason: str
-
-
-def holm(p_values: Sequence[float]) -> tuple[float, ...]:
-    """Adjust p-values for having asked several questions, in the order in which they were asked.
-
-    Holm (1979): the smallest of m p-values times m, the next times m - 1, and so on, each at least as large as the one
-    before; R: p.adjust(p, "holm"). It bounds the chance of even one false "supported" by alpha, whatever the
-    dependence between the questions.
-
-    >>> [round(p, 10) for p in holm([0.01, 0.04, 0.03])]
-    [0.03, 0.06, 0.06]
-    """
-    for i, p in enumerate(p_values):
-        if not 0 <= p <= 1:
-            raise ValueError(f"p_values[{i}] is {p}: a p-value lies between 0 and 1; leave out what has none")
-    adjusted = [0.0] * len(p_values)
-    running = 0.0
-    for rank, i in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
-        running = max(running, min(1.0, (len(p_values) - rank) * float(p_values[i])))
-        adjusted[i] = running
-    return tuple(adjusted)
 
 
 def decide(
@@ -78,10 +57,7 @@ def decide(
     <Decision.REFUTED: 'refuted'>
     """
     check_claim(alternative, margin)
-    if not 0 < alpha < 1:
-        raise ValueError(
-            f"alpha is {alpha}: give the accepted rate of false claims, between 0 and 1, as in 0.05"
-        )
+    check_alpha(alpha)
     if p_adjusted is None or interval is None:
         return Decision.UNDECIDABLE
     low, high = interval

@@ -11,7 +11,7 @@ class Method(NamedTuple):
     `paired` says which design it is for (None: for both), `takes` what it takes besides a claim ("rng", "resamples",
     "test_fraction", "paired") and `optional` which of these it can do without, `effect` which effect's interval belongs
     to it. One that is not for `margins` can only be asked whether there is any difference, and one of `shares` only
-    about values that are 0 or 1.
+    about values that are 0 or 1. That of an `anytime` one may be looked at after every replicate.
     """
 
     paired: bool | None
@@ -19,6 +19,7 @@ class Method(NamedTuple):
     effect: str = "mean_difference"
     margins: bool = True
     shares: bool = False
+    anytime: bool = False
     optional: frozenset[str] = frozenset()
 
 
@@ -46,6 +47,10 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         "pitman_morgan": Method(paired=True, effect="log_spread_ratio", margins=False),
         "brown_forsythe": Method(paired=None, takes=PAIRING, effect="log_spread_ratio", margins=False),
         "bootstrap": Method(paired=None, takes=DRAWS | PAIRING, effect="bootstrap_mean_difference"),
+        "sequential_t": Method(paired=None, takes=PAIRING, effect="sequential_mean_difference", anytime=True),
+        "sequential_shares": Method(
+            paired=None, takes=PAIRING, effect="sequential_share_difference", shares=True, anytime=True
+        ),
     }
 )
 OMNIBUS: Mapping[str, Method] = MappingProxyType(

@@ -16,7 +16,7 @@ import numpy as np
 from scipy import special
 
 from workflow_assets.stats.claims import check_claim
-from workflow_assets.stats.decisions import holm
+from workflow_assets.stats.families import holm
 from workflow_assets.stats.groups import Arms, Groups, several_samples
 from workflow_assets.stats.ranges import dunnett_sf, studentized_range_sf, upper_point
 

@@ -1,5 +1,15 @@
 """All simulations."""
 
-from workflow_assets_tests.simulations import contrasts, effects, groups, means, powers
+from workflow_assets_tests.simulations import (
+    calibrations,
+    contrasts,
+    effects,
+    families,
+    groups,
+    means,
+    powers,
+    sequences,
+)
 
-SIMULATIONS = [one for module in (means, contrasts, effects, powers, groups) for one in module.SIMULATIONS]
+MODULES = (means, contrasts, effects, powers, groups, sequences, families, calibrations)
+SIMULATIONS = [one for module in MODULES for one in module.SIMULATIONS]

@@ -49,6 +49,7 @@ def arms_of(test):
 
 
 def run(test, x, y, **options):
+    options = {"paired": METHODS[test].paired is not False} | options
     return compare(test, x, y, rng=np.random.default_rng(0), test_fraction=0.3, **options)
 
 
@@ -57,7 +58,7 @@ def test_larger_treatment_is_greater(test, paired):
     """Every test finds x larger, tells its statistic about x - y, and finds nothing in the other direction."""
     arms = arms_of(test)
     greater, less = (run(test, *arms, paired=paired, alternative=side) for side in ("greater", "less"))
-    assert greater.p < 0.12
+    assert greater.p < (0.15 if METHODS[test].anytime else 0.12)
     assert less.p > 0.88
     assert greater.statistic == pytest.approx(less.statistic)
 
@@ -83,7 +84,8 @@ def test_margin_points_in_the_direction_of_the_claim(test, paired):
             run(test, *arms_of(test), paired=paired, alternative=alternative, margin=m).p
             for m in (0.02, 0, -0.02)
         )
-        assert strict > plain > lenient
+        # A p-value that may be looked at after every replicate is 1 as soon as nothing speaks for a claim.
+        assert strict > plain > lenient or (METHODS[test].anytime and strict == plain == 1.0 >= lenient)
 
 
 @each(sorted(set(DESIGNS) - set(WITH_MARGINS)))

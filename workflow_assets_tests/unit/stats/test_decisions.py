@@ -7,36 +7,13 @@ import numpy as np
 import pytest
 
 from workflow_assets.stats.comparisons import TESTS, compare
-from workflow_assets.stats.decisions import Decision, choose_test, decide, holm, rank, undecidable_reason
+from workflow_assets.stats.decisions import Decision, choose_test, decide, rank, undecidable_reason
 from workflow_assets.stats.effects import mean_difference
 from workflow_assets.stats.methods import PAIRED_TESTS
 
 Y = [0.94, 0.76, 2.00, 1.58, 1.54, 2.39, 1.03, 2.01, 1.99, 1.32]
 X = [1.02, 0.71, 2.31, 1.60, 1.77, 2.45, 1.22, 1.93, 2.40, 1.51]
 SHIFTED = [value + 30.0 for value in Y]
-
-# -------------------------------------------------------------------------------------------------------------- Holm
-
-
-def test_holm_keeps_the_order_of_the_questions():
-    """Each adjusted p stands where its raw p stood."""
-    assert holm([0.04, 0.001, 0.03]) == pytest.approx((0.06, 0.003, 0.06))
-
-
-@pytest.mark.parametrize(
-    ("raw", "adjusted"), [([], ()), ([0.2], (0.2,)), ([0.9, 0.9], (1.0, 1.0)), ([0.0, 1.0], (0, 1))]
-)
-def test_holm_at_its_ends(raw, adjusted):
-    """No question, one question, and p-values of 0 and 1 are adjusted too."""
-    assert holm(raw) == adjusted
-
-
-@pytest.mark.parametrize("bad", [math.nan, -0.1, 1.1])
-def test_holm_refuses_what_is_no_p(bad):
-    """A NaN would sort anywhere: it is refused with its place."""
-    with pytest.raises(ValueError, match=r"p_values\[1\] is"):
-        holm([0.5, bad])
-
 
 # ------------------------------------------------------------------------------------------------------------ verdict
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from workflow_assets.stats.comparisons import TESTS, compare
-from workflow_assets.stats.decisions import holm
+from workflow_assets.stats.families import holm
 from workflow_assets.stats.measures import EFFECTS
 
 FOLDER = Path(__file__).parents[2] / "golden"

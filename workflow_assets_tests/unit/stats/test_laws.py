@@ -10,8 +10,9 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from workflow_assets.stats.comparisons import TESTS, compare
-from workflow_assets.stats.decisions import choose_test, decide, holm, rank, undecidable_reason
+from workflow_assets.stats.decisions import choose_test, decide, rank, undecidable_reason
 from workflow_assets.stats.effects import mean_difference
+from workflow_assets.stats.families import holm
 from workflow_assets.stats.measures import DRAWN, EFFECTS
 from workflow_assets.stats.methods import METHODS, PAIRED_TESTS
 
@@ -52,15 +53,17 @@ def explained(call, *reasons):
 
 def run(test, x, y, **options):
     options |= {"rng": np.random.default_rng(0), "test_fraction": 0.3, "resamples": 199}
-    options["paired"] = test in PAIRED_TESTS
-    reasons = (
+    options.setdefault("paired", test in PAIRED_TESTS)
+    reasons = [
         "the difference is the same",
         "every difference equals",
         "all values are equal",
         "neither arm varies",
         "one arm is constant",
         "pitman_morgan needs at least 3 pairs",
-    )
+    ]
+    if METHODS[test].anytime and len(x) != len(y):
+        reasons.append("both arms are constant")  # as far as their values have partners
     return explained(lambda: compare(test, x, y, **options), *reasons)
 
 
