@@ -111,9 +111,9 @@ def factor_effects(
     ... )
     >>> for term in effects.terms:
     ...     print(term.name, round(term.contrasts[0].estimate, 3), round(term.p, 4))
-    a 2.333... 0.0061
-    b 2.083... 0.01...
-    a × b 1.666... 0.01...
+    a 3.0 0.0023
+    b 2.0 0.0052
+    a × b 1.667 0.0099
     """
     if not 0.5 <= confidence < 1:
         raise ValueError(f"confidence is {confidence}: give a share from 0.5 to below 1, as in 0.95")
@@ -279,9 +279,10 @@ def _by_replicate(table: FloatArray, terms: Sequence[_Columns], confidence: floa
         contrasts = []
         for name, row in zip(term.names, term.rows, strict=True):
             scores, same = _scores(row[np.newaxis] @ solver[place], table)
-            mean = float(scores.mean())
-            error = 0.0 if same else float(scores.std(ddof=1)) / math.sqrt(n)
-            p = _flips(scores, n) if same else 2 * float(special.stdtr(n - 1, -abs(mean / error)))
+            mean, size = float(scores.mean()), float(np.max(np.abs(scores))) or 1.0
+            # Of small numbers beside large ones, the squares would vanish.
+            error = 0.0 if same else size * float((scores / size).std(ddof=1)) / math.sqrt(n)
+            p = _flips(scores, n) if error == 0 else 2 * float(special.stdtr(n - 1, -abs(mean / error)))
             contrasts.append(
                 Contrast(name, mean, mean - reach * error, mean + reach * error, _above_zero(p))
             )
@@ -289,10 +290,12 @@ def _by_replicate(table: FloatArray, terms: Sequence[_Columns], confidence: floa
         scores, same = _scores(np.linalg.qr(solver[place].T)[0].T, table)
         df, error_df = len(scores), (n - 1.0) * len(scores)
         f, epsilon = None, 1.0
-        if same:
+        size = float(np.max(np.abs(scores))) or 1.0
+        scores = scores / size
+        spread = np.atleast_2d(np.cov(scores))
+        if same or np.trace(spread) == 0:
             p = _flips(scores, n)
         else:
-            spread = np.atleast_2d(np.cov(scores))
             epsilon = float(np.trace(spread) ** 2 / (df * np.sum(spread**2)))
             f = float(n * np.sum(scores.mean(axis=1) ** 2) / np.trace(spread))
             p = float(special.fdtrc(epsilon * df, epsilon * error_df, f))
