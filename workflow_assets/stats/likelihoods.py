@@ -1,7 +1,7 @@
 """Likelihoods: variance components of unbalanced data, by restricted maximum likelihood."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -9,45 +9,54 @@ from scipy import special
 
 from workflow_assets.stats.samples import FloatArray
 
-FLOOR = 1e-12
-"""Below this share of the total variance, that within groups is not followed: the likelihood would have no maximum."""
+FLOOR = 1e-10
+"""Below this the variance within groups is not followed: the likelihood of groups without any has no maximum."""
+CEILING = 1e6
+"""Beyond this an interval is open: y is 1 at most."""
 
 
 class Restricted:
     """The restricted deviance of y ~ 1 + random groups, as a function of the variances; that within groups is the last.
 
-    Written for the few groups instead of the many values, as in lme4 (Bates et al. 2015).
+    Patterson and Thompson (1971). The values are rotated into as many numbers as there are groups, and the sum of
+    squares of the rest, which knows the variance within groups only.
     """
 
     def __init__(self, y: FloatArray, groups: Sequence[npt.NDArray[np.int64]]) -> None:
-        sizes = [int(codes.max()) + 1 for codes in groups]
-        members = np.zeros((y.size, sum(sizes)))
-        start = 0
-        for codes, size in zip(groups, sizes, strict=True):
-            members[np.arange(y.size), start + codes] = 1.0
-            start += size
-        self.n, self.sizes = y.size, sizes
-        self.cross = members.T @ members
-        self.ones, self.sums = members.sum(axis=0), members.T @ y
-        self.total, self.square = float(y.sum()), float(y @ y)
+        members = [np.eye(int(codes.max()) + 1)[codes] for codes in groups]
+        centred = [one - one.mean(axis=0) for one in members]
+        left, sizes, _ = np.linalg.svd(np.hstack(centred), full_matrices=False)
+        axes = left[:, sizes > 1e-9 * sizes[0]]
+        y = y - y.mean()
+        self.y = axes.T @ y
+        self.shapes = [(axes.T @ one) @ (axes.T @ one).T for one in centred]
+        self.freedom = y.size - 1 - self.y.size
+        self.square = float(np.sum((y - axes @ self.y) ** 2))
 
-    def __call__(self, variances: Sequence[float]) -> float:
+    def __call__(self, variances: FloatArray) -> float:
         """Give minus twice the restricted log-likelihood, without its constant."""
-        noise = max(float(variances[-1]), FLOOR)
-        scale = np.sqrt(np.repeat(np.maximum(variances[:-1], 0.0), self.sizes) / noise)
-        inner = scale[:, np.newaxis] * self.cross * scale + np.eye(scale.size)
-        root = np.linalg.cholesky(inner)
-        ones, sums = (np.linalg.solve(root, scale * part) for part in (self.ones, self.sums))
-        weight = self.n - float(ones @ ones)
-        total = self.total - float(ones @ sums)
-        square = self.square - float(sums @ sums)
-        log_determinant = 2.0 * float(np.log(np.diag(root)).sum())
-        return (
-            (self.n - 1) * math.log(noise)
-            + log_determinant
-            + math.log(weight)
-            + (square - total**2 / weight) / noise
-        )
+        return self._parts(variances)[0]
+
+    def slopes(self, variances: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Give the slopes of the deviance, and the curvature that is expected of it (Fisher's)."""
+        _, inverse, fitted = self._parts(variances)
+        noise = float(variances[-1])
+        turned = [inverse @ shape for shape in self.shapes] + [inverse]
+        slopes = [np.trace(one) - fitted @ shape @ fitted for one, shape in zip(turned, self.shapes, strict=False)]
+        within = np.trace(inverse) - fitted @ fitted + self.freedom / noise - self.square / noise**2
+        curvature = np.array([[np.sum(one * other.T) for other in turned] for one in turned])
+        curvature[-1, -1] += self.freedom / noise**2
+        return np.array([*slopes, within]), curvature
+
+    def _parts(self, variances: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+        noise = float(variances[-1])
+        whole = noise * np.eye(self.y.size)
+        for variance, shape in zip(variances[:-1], self.shapes, strict=True):
+            whole += variance * shape
+        inverse = np.linalg.inv(whole)
+        fitted = inverse @ self.y
+        value = np.linalg.slogdet(whole)[1] + self.y @ fitted + self.freedom * math.log(noise) + self.square / noise
+        return float(value), inverse, fitted
 
 
 def reml(
@@ -59,53 +68,69 @@ def reml(
     """
     deviance = Restricted(y, groups)
     count = len(groups) + 1
-    start = np.full(count, float(y.var()) / count)
-    best = _minimise(deviance, start)
-    least = deviance(best)
+    best, least = _least(deviance, np.full(count, float(y.var()) / count), None)
     allowed = float(special.chdtri(1, 1 - confidence))
-    bounds = []
-    for place in range(count):
-
-        def beyond(variance: float, place: int = place) -> float:
-            return _profile(deviance, best, place, variance) - least - allowed
-
-        low, high = 0.0, float(best[place])
-        if best[place] > 10 * FLOOR and beyond(FLOOR) > 0:
-            low = _crossing(beyond, FLOOR, float(best[place]))
-        top = max(float(best[place]), float(y.var()) / 100)
-        while beyond(top) < 0 and top < 1e6:
-            top *= 2
-        high = _crossing(beyond, max(float(best[place]), FLOOR), top) if top < 1e6 else math.inf
-        bounds.append((float(best[place]), low, max(high, float(best[place]))))
-    return bounds
+    return [_bounds(deviance, best, place, least + allowed) for place in range(count)]
 
 
-def _minimise(deviance: Restricted, start: FloatArray) -> FloatArray:
-    from scipy.optimize import minimize
+def _bounds(deviance: Restricted, best: FloatArray, place: int, most: float) -> tuple[float, float, float]:
+    middle = float(best[place])
+    warm = best.copy()
 
-    floor = [0.0] * (start.size - 1) + [FLOOR]
-    found = minimize(deviance, start, method="Nelder-Mead", bounds=[(low, None) for low in floor],
-                     options={"xatol": 1e-10, "fatol": 1e-12, "maxiter": 4000, "maxfev": 4000})  # fmt: skip
-    return np.asarray(found.x, dtype=np.float64)
+    def beyond(logarithm: float) -> float:
+        nonlocal warm
+        start = warm.copy()
+        start[place] = math.exp(logarithm)
+        warm, value = _least(deviance, start, place)
+        return value - most
+
+    low, high = 0.0, math.inf
+    inside = math.log(max(middle, FLOOR))
+    if middle > FLOOR and beyond(math.log(FLOOR)) > 0:
+        low = math.exp(_crossing(beyond, math.log(FLOOR), inside))
+    top = max(inside, math.log(float(best.sum()) / 100))
+    while top < math.log(CEILING) and beyond(top) < 0:
+        top += 1.0
+    if top < math.log(CEILING):
+        high = math.exp(_crossing(beyond, inside, top))
+    return middle, min(low, middle), max(high, middle)
 
 
-def _profile(deviance: Restricted, best: FloatArray, place: int, variance: float) -> float:
-    """Give the least deviance with one variance held."""
-    from scipy.optimize import minimize
+def _least(deviance: Restricted, start: FloatArray, held: int | None) -> tuple[FloatArray, float]:
+    """Find the variances of least deviance by Fisher scoring, all but one if that is held."""
+    floor = np.zeros(start.size)
+    floor[-1] = FLOOR
+    now = np.maximum(start, floor)
+    value = deviance(now)
+    for _ in range(200):
+        slopes, curvature = deviance.slopes(now)
+        free = ~((now <= floor) & (slopes > 0))
+        if held is not None:
+            free[held] = False
+        if not free.any():
+            break
+        step = np.zeros(now.size)
+        step[free] = -np.linalg.lstsq(curvature[np.ix_(free, free)], slopes[free], rcond=None)[0]
+        share = 1.0
+        while share > 1e-10:
+            tried = np.maximum(now + share * step, floor)
+            if held is not None:
+                tried[held] = now[held]
+            at_tried = deviance(tried)
+            if at_tried <= value:
+                break
+            share /= 2
+        else:
+            break
+        settled = bool(np.max(np.abs(tried - now)) <= 1e-9 * np.max(tried))
+        now, value = tried, at_tried
+        if settled:
+            break
+    return now, value
 
-    others = [index for index in range(best.size) if index != place]
 
-    def held(rest: FloatArray) -> float:
-        whole = np.empty(best.size)
-        whole[others], whole[place] = np.exp(rest), variance
-        return deviance(whole)
-
-    start = np.log(np.maximum(best[others], 1e-6))
-    return float(minimize(held, start, method="L-BFGS-B", bounds=[(-25.0, 15.0)] * len(others)).fun)
-
-
-def _crossing(function, low: float, high: float) -> float:  # type: ignore[no-untyped-def]
-    """Find where a function changes its sign, on the scale of logarithms."""
+def _crossing(function: Callable[[float], float], low: float, high: float) -> float:
+    """Find where a function changes its sign."""
     from scipy.optimize import brentq
 
-    return math.exp(brentq(lambda one: function(math.exp(one)), math.log(low), math.log(high), xtol=1e-4))
+    return float(brentq(function, low, high, xtol=1e-5)) if high > low else low
