@@ -7,7 +7,7 @@ times over (pseudoreplication; Hurlbert 1984), so their values are averaged per 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from workflow_assets.errors import DeclarationError, did_you_mean, excerpt
@@ -173,6 +173,23 @@ class Levels:
             f"{what} = {self.compared!r}, but {reason} and are not independent: declare unit={outer!r}, or "
             f"block={outer!r} to compare within {plural(outer)}"
         ]
+
+
+def nesting_flag(keys: Sequence[str], levels: Levels | None) -> str | None:
+    """Say that names of replicates look nested (P1/A01, P1/A02) where nothing tells what they share.
+
+    >>> nesting_flag(["P1/A01", "P1/A02", "P2/A01"], None)
+    "3 replicates bear the names of 2 groups ('P1/…'): if what is in one group is alike, declare units(..., unit=...)"
+    """
+    if levels is not None or not keys or not all("/" in key for key in keys):
+        return None
+    groups = list(dict.fromkeys(key.partition("/")[0] for key in keys))
+    if len(groups) == len(keys):
+        return None
+    return (
+        f"{len(keys)} replicates bear the names of {len(groups)} groups ({groups[0] + '/…'!r}): if what is in one "
+        f"group is alike, declare units(..., unit=...)"
+    )
 
 
 def plural(name: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from workflow_assets.declarations import Declaration
 from workflow_assets.hypotheses import Hypothesis
-from workflow_assets.levels import Levels
+from workflow_assets.levels import Levels, nesting_flag
 from workflow_assets.streams import generator
 
 if TYPE_CHECKING:
@@ -161,6 +161,8 @@ def _compare(declaration: Declaration, one: Hypothesis, arm: Callable[[str, str]
     flags = [*_failure_flags(first), *_failure_flags(second)]
     x, y, dropped, aggregated = _aligned(first, second, one.paired, declaration.replicates.levels)
     flags += dropped
+    if nested := nesting_flag(declaration.replicates.units or (), declaration.replicates.levels):
+        flags.append(nested)
     n = (len(x), len(y))
     if reason := undecidable_reason(x, y, paired=one.paired):
         return Verdict(one, "undecidable", reason, n=n, flags=tuple(flags))

@@ -80,6 +80,7 @@ def factor_effects(
     *,
     pooled: bool = False,
     confidence: float = 0.95,
+    variance_inflation: float = 1.0,
 ) -> FactorEffects:
     """Estimate the main effect of each factor and the interaction of each two, with intervals and p.
 
@@ -101,6 +102,8 @@ def factor_effects(
         factors: for each factor its level in each treatment: texts, or numbers from -1 to 1 for a sampled one.
         pooled: take one error for all terms.
         confidence: that of the intervals.
+        variance_inflation: how many times larger the variance of a mean over replicates is than it looks, where these
+            re-split one data set (`means.resampling_inflation`).
 
     Raises ValueError for a table of another shape, for fewer than two replicates, and for a factor that cannot be told
     from the others. Interactions that cannot be are left out, and told.
@@ -117,6 +120,10 @@ def factor_effects(
     """
     if not 0.5 <= confidence < 1:
         raise ValueError(f"confidence is {confidence}: give a share from 0.5 to below 1, as in 0.95")
+    if not 1 <= variance_inflation < math.inf:
+        raise ValueError(
+            f"variance_inflation is {variance_inflation}: give 1 for independent replicates, or more"
+        )
     table, exponent = _table(values)
     for name, levels in factors.items():
         if len(levels) != len(table):
@@ -142,7 +149,7 @@ def factor_effects(
             gone = int(np.flatnonzero(np.isnan(table).all(axis=1))[0])
             raise ValueError(f"treatment {gone} has no value in any replicate: leave it out")
     terms = _model(factors, len(table), notes)
-    estimates = _pooled(table, terms, confidence) if pooled else _by_replicate(table, terms, confidence)
+    estimates = (_pooled if pooled else _by_replicate)(table, terms, confidence, variance_inflation)
     adjusted = holm([term.p for term in estimates])
 
     def restored(one: Contrast) -> Contrast:
@@ -269,7 +276,9 @@ def _flips(effect: FloatArray, n: int) -> float:
     return max(2.0 ** (1 - n), sys.float_info.min) if np.any(effect != 0) else 1.0
 
 
-def _by_replicate(table: FloatArray, terms: Sequence[_Columns], confidence: float) -> list[Term]:
+def _by_replicate(
+    table: FloatArray, terms: Sequence[_Columns], confidence: float, inflation: float
+) -> list[Term]:
     n = table.shape[1]
     model = np.hstack([np.ones((len(table), 1)), *(term.columns for term in terms)])
     solver = np.linalg.pinv(model)
@@ -281,7 +290,7 @@ def _by_replicate(table: FloatArray, terms: Sequence[_Columns], confidence: floa
             scores, same = _scores(row[np.newaxis] @ solver[place], table)
             mean, size = float(scores.mean()), float(np.max(np.abs(scores))) or 1.0
             # Of small numbers beside large ones, the squares would vanish.
-            error = 0.0 if same else size * float((scores / size).std(ddof=1)) / math.sqrt(n)
+            error = 0.0 if same else size * float((scores / size).std(ddof=1)) * math.sqrt(inflation / n)
             p = _flips(scores, n) if error == 0 else 2 * float(special.stdtr(n - 1, -abs(mean / error)))
             contrasts.append(
                 Contrast(name, mean, mean - reach * error, mean + reach * error, _above_zero(p))
@@ -297,7 +306,7 @@ def _by_replicate(table: FloatArray, terms: Sequence[_Columns], confidence: floa
             p = _flips(scores, n)
         else:
             epsilon = float(np.trace(spread) ** 2 / (df * np.sum(spread**2)))
-            f = float(n * np.sum(scores.mean(axis=1) ** 2) / np.trace(spread))
+            f = float(n * np.sum(scores.mean(axis=1) ** 2) / np.trace(spread)) / inflation
             p = float(special.fdtrc(epsilon * df, epsilon * error_df, f))
         made.append(
             Term(term.name, term.factors, f, df, error_df, epsilon, _above_zero(p), 1.0, tuple(contrasts))
@@ -305,7 +314,9 @@ def _by_replicate(table: FloatArray, terms: Sequence[_Columns], confidence: floa
     return made
 
 
-def _pooled(table: FloatArray, terms: Sequence[_Columns], confidence: float) -> list[Term]:
+def _pooled(
+    table: FloatArray, terms: Sequence[_Columns], confidence: float, inflation: float
+) -> list[Term]:
     treatments, n = table.shape
     rows, columns = np.nonzero(~np.isnan(table))
     y = table[rows, columns]
@@ -322,7 +333,7 @@ def _pooled(table: FloatArray, terms: Sequence[_Columns], confidence: float) -> 
     coefficients, inverse = np.linalg.pinv(whole) @ y, np.linalg.inv(whole.T @ whole)
     residual = y - whole @ coefficients
     same = bool(np.max(np.abs(residual)) <= ROUNDING_ULPS * EPS * whole.shape[1])
-    variance = 0.0 if same else float(residual @ residual) / df_error
+    variance = 0.0 if same else inflation * float(residual @ residual) / df_error
     reach = float(special.stdtrit(df_error, 0.5 + confidence / 2))
     coefficients = np.where(np.abs(coefficients) <= ROUNDING_ULPS * EPS * whole.shape[1], 0.0, coefficients)
     made = []

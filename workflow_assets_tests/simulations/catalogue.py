@@ -1,5 +1,5 @@
 """All simulations."""
 
-from workflow_assets_tests.simulations import means
+from workflow_assets_tests.simulations import designs, means
 
-SIMULATIONS = [*means.SIMULATIONS]
+SIMULATIONS = [*means.SIMULATIONS, *designs.SIMULATIONS]
