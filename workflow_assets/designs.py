@@ -115,7 +115,9 @@ def factorial(
 
     Raises `DeclarationError` with every fault.
 
-    >>> design = factorial({"model.C": [0.1, 1.0], "model.depth": [2, 3]}, baseline={"model.C": 1.0, "model.depth": 2})
+    >>> design = factorial(
+    ...     {"model.C": [0.1, 1.0], "model.depth": [2, 3]}, baseline={"model.C": 1.0, "model.depth": 2}
+    ... )
     >>> list(design)
     ['C=0.1 depth=2', 'C=0.1 depth=3', 'baseline', 'C=1.0 depth=3']
     """
@@ -282,7 +284,8 @@ def _is_whole(value: Any) -> bool:
 def _read_factors(factors: Any) -> dict[str, Factor]:
     if not isinstance(factors, Mapping) or not factors:
         raise DeclarationError(
-            "design", [f"factors = {excerpt(factors)}: expected a mapping such as {{'model.C': [0.1, 1, 10]}}"]
+            "design",
+            [f"factors = {excerpt(factors)}: expected a mapping such as {{'model.C': [0.1, 1, 10]}}"],
         )
     read: dict[str, Factor] = {}
     faults = []
@@ -344,17 +347,23 @@ def _compile(factors: Mapping[str, Factor], runs: Any, baseline: Mapping[str, An
             name = f"run{place}"
         settings[name] = setting
     if unchanged is not None and BASELINE not in settings:
-        raise DeclarationError("design", ["baseline is none of the combinations of this fraction: leave it out"])
+        raise DeclarationError(
+            "design", ["baseline is none of the combinations of this fraction: leave it out"]
+        )
     return Design(factors, settings)
 
 
 def _baseline_labels(factors: Mapping[str, Factor], baseline: Mapping[str, Any]) -> dict[str, str]:
-    faults = [f"baseline has {one!r}: {did_you_mean(str(one), factors)}" for one in baseline if one not in factors]
+    faults = [
+        f"baseline has {one!r}: {did_you_mean(str(one), factors)}" for one in baseline if one not in factors
+    ]
     labels: dict[str, str] = {}
     for address, factor in factors.items():
         levels = factor.levels or {}
         if address not in baseline:
-            faults.append(f"baseline has no {address!r}: give the value that the workflow has without any change")
+            faults.append(
+                f"baseline has no {address!r}: give the value that the workflow has without any change"
+            )
             continue
         held = [label for label, value in levels.items() if same(value, baseline[address])]
         if not held:

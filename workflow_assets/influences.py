@@ -63,7 +63,9 @@ def factor_effects(
         ]
         for address, factor in design.factors.items()
     }
-    table = np.array([[values.get(unit, math.nan) for unit in units] for values in columns.values()], dtype=float)
+    table = np.array(
+        [[values.get(unit, math.nan) for unit in units] for values in columns.values()], dtype=float
+    )
     overlap = replicates.test_fraction
     found = estimate(
         table.reshape(len(columns), len(units)),

@@ -163,7 +163,9 @@ class Levels:
         if self.block is not None and self.unit is not None:
             within = self.names.index(self.unit) - self.names.index(self.block)
             if within < 0:
-                return [f"unit = {self.unit!r} does not lie within block = {self.block!r}: leave out the block"]
+                return [
+                    f"unit = {self.unit!r} does not lie within block = {self.block!r}: leave out the block"
+                ]
         reason = self.dependence(self.compared)
         if reason is None:
             return []
@@ -208,4 +210,6 @@ def _level_faults(names: object) -> list[str]:
     faults += [
         f"level {name!r} is named more than once" for name, n in Counter(map(str, names)).items() if n > 1
     ]
-    return faults + [f"level {name!r} is the name of another column of the table" for name in names if name in COLUMNS]
+    return faults + [
+        f"level {name!r} is the name of another column of the table" for name in names if name in COLUMNS
+    ]

@@ -160,7 +160,9 @@ def units(
         if bad or not keys:
             raise DeclarationError(
                 "replicates",
-                [f"{excerpt(keys)}: expected names of units with their places, {{'image_7': {{'plate': 'P1'}}}}"],
+                [
+                    f"{excerpt(keys)}: expected names of units with their places, {{'image_7': {{'plate': 'P1'}}}}"
+                ],
             )
         names = tuple(next(iter(keys.values()))) if levels is None else tuple(levels)
         faults = [

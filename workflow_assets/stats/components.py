@@ -237,7 +237,9 @@ def _terms(
         raise ValueError(f"there are {len(levels)} crossed sources: 2 to 4 can be told apart")
     for name, given in levels.items():
         if len(given) != size:
-            raise ValueError(f"{name!r} has {len(given)} levels and there are {size} values: give one for each")
+            raise ValueError(
+                f"{name!r} has {len(given)} levels and there are {size} values: give one for each"
+            )
         if crossed and len(set(given)) < 2:
             raise ValueError(f"{name!r} has one level only: its variance cannot be told")
     names = list(levels)
@@ -269,7 +271,9 @@ def _is_balanced(terms: Sequence[tuple[tuple[str, ...], IntArray]], crossed: boo
     counts = [np.bincount(codes) for _, codes in terms]
     if any(count.min() < count.max() for count in counts):
         return False
-    sources = {names[0]: count.size for (names, _), count in zip(terms, counts, strict=True) if len(names) == 1}
+    sources = {
+        names[0]: count.size for (names, _), count in zip(terms, counts, strict=True) if len(names) == 1
+    }
     return not crossed or all(
         count.size == math.prod(sources[name] for name in names)
         for (names, _), count in zip(terms, counts, strict=True)
@@ -281,7 +285,9 @@ def _replicates(
     terms: Sequence[tuple[tuple[str, ...], IntArray]], counts: Sequence[int], crossed: bool
 ) -> dict[str, int]:
     if crossed:
-        numbers = {names[0]: count for (names, _), count in zip(terms, counts, strict=True) if len(names) == 1}
+        numbers = {
+            names[0]: count for (names, _), count in zip(terms, counts, strict=True) if len(names) == 1
+        }
         if terms[-1][0][-1] == REPLICATE:
             numbers[REPLICATE] = max(1, round(counts[-1] / counts[-2]))
         return numbers
@@ -319,7 +325,9 @@ def _anova(
         estimate = float(row @ mean_squares)
         low, high = _large_sample(row * mean_squares, np.array(degrees, dtype=float), confidence)
         if estimate < 0:
-            notes.append(f"the variance of {names[-1] if len(names) == 1 else names} came out negative and is set to 0")
+            notes.append(
+                f"the variance of {names[-1] if len(names) == 1 else names} came out negative and is set to 0"
+            )
         variance = max(estimate, 0.0)
         found.append((variance, min(max(low, 0.0), variance), max(high, variance)))
     return found, [float(df) for df in degrees]

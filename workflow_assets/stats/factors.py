@@ -292,9 +292,7 @@ def _by_replicate(
             # Of small numbers beside large ones, the squares would vanish.
             error = 0.0 if same else size * float((scores / size).std(ddof=1)) * math.sqrt(inflation / n)
             p = _flips(scores, n) if error == 0 else 2 * float(special.stdtr(n - 1, -abs(mean / error)))
-            contrasts.append(
-                Contrast(name, mean, mean - reach * error, mean + reach * error, _above_zero(p))
-            )
+            contrasts.append(Contrast(name, mean, mean - reach * error, mean + reach * error, _above_zero(p)))
         # Orthonormal contrasts: their squares add up to the term's sum of squares, whatever the coding.
         scores, same = _scores(np.linalg.qr(solver[place].T)[0].T, table)
         df, error_df = len(scores), (n - 1.0) * len(scores)
@@ -314,9 +312,7 @@ def _by_replicate(
     return made
 
 
-def _pooled(
-    table: FloatArray, terms: Sequence[_Columns], confidence: float, inflation: float
-) -> list[Term]:
+def _pooled(table: FloatArray, terms: Sequence[_Columns], confidence: float, inflation: float) -> list[Term]:
     treatments, n = table.shape
     rows, columns = np.nonzero(~np.isnan(table))
     y = table[rows, columns]
@@ -348,9 +344,7 @@ def _pooled(
         f = None if same else float(beta @ np.linalg.solve(scale, beta)) / (df * variance)
         p = _flips(beta, n) if f is None else float(special.fdtrc(df, df_error, f))
         made.append(
-            Term(
-                term.name, term.factors, f, df, float(df_error), 1.0, _above_zero(p), 1.0, tuple(contrasts)
-            )
+            Term(term.name, term.factors, f, df, float(df_error), 1.0, _above_zero(p), 1.0, tuple(contrasts))
         )
     return made
 

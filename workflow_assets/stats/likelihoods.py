@@ -42,7 +42,9 @@ class Restricted:
         _, inverse, fitted = self._parts(variances)
         noise = float(variances[-1])
         turned = [inverse @ shape for shape in self.shapes] + [inverse]
-        slopes = [np.trace(one) - fitted @ shape @ fitted for one, shape in zip(turned, self.shapes, strict=False)]
+        slopes = [
+            np.trace(one) - fitted @ shape @ fitted for one, shape in zip(turned, self.shapes, strict=False)
+        ]
         within = np.trace(inverse) - fitted @ fitted + self.freedom / noise - self.square / noise**2
         curvature = np.array([[np.sum(one * other.T) for other in turned] for one in turned])
         curvature[-1, -1] += self.freedom / noise**2
@@ -55,7 +57,12 @@ class Restricted:
             whole += variance * shape
         inverse = np.linalg.inv(whole)
         fitted = inverse @ self.y
-        value = np.linalg.slogdet(whole)[1] + self.y @ fitted + self.freedom * math.log(noise) + self.square / noise
+        value = (
+            np.linalg.slogdet(whole)[1]
+            + self.y @ fitted
+            + self.freedom * math.log(noise)
+            + self.square / noise
+        )
         return float(value), inverse, fitted
 
 

@@ -99,14 +99,25 @@ SIMULATIONS = [
     covers("variance_components, initialisations", lambda rng: bounds(crossing(rng)[0]), 0.5),
     covers("variance_components, splits", lambda rng: bounds(crossing(rng)[1]), 2.0),
     covers("variance_components, initialisations × splits", lambda rng: bounds(crossing(rng)[2]), 1.0),
-    covers("variance_components, 20 groups of unequal size", lambda rng: bounds(groups(rng)[0]), 1.0, fast=8, full=1000),
+    covers(
+        "variance_components, 20 groups of unequal size",
+        lambda rng: bounds(groups(rng)[0]),
+        1.0,
+        fast=8,
+        full=1000,
+    ),
     covers(
         "variance_components, within groups of unequal size",
-        lambda rng: bounds(groups(rng)[1]), 1.0, fast=8, full=1000,
+        lambda rng: bounds(groups(rng)[1]),
+        1.0,
+        fast=8,
+        full=1000,
     ),
     rejects("paired_t, wells averaged to plates", plate_p),
     Simulation(
         "paired_t, wells taken for plates: rejects a true null hypothesis",
-        lambda rng: well_p(rng) <= 0.05, 0.2, 0.5,
+        lambda rng: well_p(rng) <= 0.05,
+        0.2,
+        0.5,
     ),
 ]

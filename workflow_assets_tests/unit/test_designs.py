@@ -9,7 +9,7 @@ from workflow_assets.errors import DeclarationError
 
 
 @step
-def score(C: float = 1.0, depth: int = 2, kind: str = "tree") -> float:  # noqa: N803
+def score(C: float = 1.0, depth: int = 2, kind: str = "tree") -> float:
     return C * depth + len(kind)
 
 
@@ -50,7 +50,11 @@ def test_more_treatments_are_added_as_to_a_dict() -> None:
 
 def test_names_are_partition_keys_whatever_the_levels() -> None:
     design = factorial(
-        {"a.sizes": [[1, 2], [3]], "a.what": [None, "x" * 50], "b.model": {"small": object(), "large": object()}}
+        {
+            "a.sizes": [[1, 2], [3]],
+            "a.what": [None, "x" * 50],
+            "b.model": {"small": object(), "large": object()},
+        }
     )
     assert list(design)[:3] == [
         "sizes=(1; 2) what=None model=small",
@@ -71,7 +75,7 @@ def test_too_long_names_are_numbered() -> None:
 
 def test_a_design_survives_pickling() -> None:
     design = factorial(GRID)
-    copy = pickle.loads(pickle.dumps(design))  # noqa: S301 - our own
+    copy = pickle.loads(pickle.dumps(design))
     assert (dict(copy), copy.settings, copy.factors) == (dict(design), design.settings, design.factors)
 
 

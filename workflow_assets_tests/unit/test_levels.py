@@ -66,8 +66,14 @@ def test_shares_of_0_and_1_are_no_longer_0_and_1() -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"unit": "site"}, "unit = 'site', but 24 sites lie in 4 plates and are not independent: declare unit='plate'"),
-        ({"unit": "well"}, "unit = 'well', but 8 wells lie in 4 plates and are not independent: declare unit='plate'"),
+        (
+            {"unit": "site"},
+            "unit = 'site', but 24 sites lie in 4 plates and are not independent: declare unit='plate'",
+        ),
+        (
+            {"unit": "well"},
+            "unit = 'well', but 8 wells lie in 4 plates and are not independent: declare unit='plate'",
+        ),
         ({"block": "well"}, "block = 'well', but 8 wells lie in 4 plates"),
         ({"unit": "wel"}, "unit = 'wel' is none of the levels: did you mean 'well'?"),
         ({"unit": "plate", "block": "well"}, "does not lie within block"),
@@ -82,7 +88,9 @@ def test_units_that_share_something_are_refused_with_what_to_do(options: dict[st
 def test_without_a_unit_the_data_can_be_had_and_a_hypothesis_is_refused() -> None:
     replicates = units(SITES, levels=LEVELS)
     assert len(Experiment("study", [value], replicates=replicates).run().table) == 24
-    with pytest.raises(DeclarationError, match="24 replicates lie in 4 plates and are not independent") as caught:
+    with pytest.raises(
+        DeclarationError, match="24 replicates lie in 4 plates and are not independent"
+    ) as caught:
         study(replicates)
     assert "declare unit='plate', so that one value of each is tested" in str(caught.value)
 
@@ -103,16 +111,23 @@ def test_blocks_compare_within_each_and_keep_what_only_one_arm_has() -> None:
     first = {key: 1.0 for key in SITES if "A1" in key}
     second = {key: 0.5 for key in SITES if "A2" in key}
     x, y, note = replicates.levels.align(first, second, paired=True)
-    assert (x, y) == (dict.fromkeys(("P1", "P2", "P3", "P4"), 1.0), dict.fromkeys(("P1", "P2", "P3", "P4"), 0.5))
+    assert (x, y) == (
+        dict.fromkeys(("P1", "P2", "P3", "P4"), 1.0),
+        dict.fromkeys(("P1", "P2", "P3", "P4"), 0.5),
+    )
     assert note == "12 sites aggregated to 4 plates, and treatments compared within each plate"
-    with pytest.raises(DeclarationError, match="says paired=False, but treatments are compared within each plate"):
+    with pytest.raises(
+        DeclarationError, match="says paired=False, but treatments are compared within each plate"
+    ):
         study(replicates, paired=False)
 
 
 def test_pairs_are_of_the_same_sites() -> None:
     replicates = units(SITES[:6], levels=LEVELS, unit="plate")
     assert replicates.levels is not None
-    x, y, _ = replicates.levels.align({SITES[0]: 1.0, SITES[1]: 9.0}, {SITES[0]: 2.0, SITES[2]: 7.0}, paired=True)
+    x, y, _ = replicates.levels.align(
+        {SITES[0]: 1.0, SITES[1]: 9.0}, {SITES[0]: 2.0, SITES[2]: 7.0}, paired=True
+    )
     assert (x, y) == ({"P1": 1.0}, {"P1": 2.0})
 
 

@@ -16,6 +16,10 @@ def test_components_of_r(case):
     found = variance_components(case["y"], case["levels"], crossed=case["crossed"])
     assert [one.source for one in found.components] == [one["source"] for one in case["components"]]
     for one, expected in zip(found.components, case["components"], strict=True):
-        assert one.variance == pytest.approx(expected["variance"], rel=case["tolerance"], abs=1e-12), one.source
+        assert one.variance == pytest.approx(expected["variance"], rel=case["tolerance"], abs=1e-12), (
+            one.source
+        )
         bounds = [expected["low"], expected["high"]]
-        assert [one.low, one.high] == pytest.approx(bounds, rel=case["tolerance_of_bounds"], abs=1e-9), one.source
+        assert [one.low, one.high] == pytest.approx(bounds, rel=case["tolerance_of_bounds"], abs=1e-9), (
+            one.source
+        )

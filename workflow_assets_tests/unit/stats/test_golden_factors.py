@@ -25,4 +25,6 @@ def test_effects_of_r(case):
             assert getattr(term, name) == pytest.approx(expected[name], rel=case["tolerance"]), name
         for contrast, numbers in zip(term.contrasts, expected["contrasts"], strict=True):
             for name, number in numbers.items():
-                assert getattr(contrast, name) == pytest.approx(number, rel=case["tolerance"], abs=1e-12), name
+                assert getattr(contrast, name) == pytest.approx(number, rel=case["tolerance"], abs=1e-12), (
+                    name
+                )
