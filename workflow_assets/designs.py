@@ -85,7 +85,8 @@ class Design(Mapping[str, Treatment]):
         }
 
     def __getitem__(self, name: str) -> Treatment:
-        return self._treatments[name]
+        treatment: Treatment = self._treatments[name]
+        return treatment
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._treatments)
@@ -269,8 +270,10 @@ def _read_range(address: str, given: Any) -> Factor:
         raise DeclarationError(
             "design",
             [
-                f"{address!r} = {excerpt(given)}: expected (low, high), or (low, high, 'log') with low above 0; levels "
-                f"to choose from are a list"
+                (
+                    f"{address!r} = {excerpt(given)}: expected (low, high), or (low, high, 'log') with low above 0; "
+                    f"levels to choose from are a list"
+                )
             ],
         )
     _read_factors({address: plain})  # which says what is wrong with the address
@@ -320,7 +323,7 @@ def _labelled(values: Sequence[Any]) -> dict[str, Any]:
     for place, value in enumerate(values):
         plain = unwrap_scalar(value)
         text = plain if isinstance(plain, str) else repr(plain)
-        text = text.translate(str.maketrans({"|": "/", ",": ";", "[": "(", "]": ")"})).strip()
+        text = text.translate(str.maketrans("|,[]", "/;()")).strip()
         if isinstance(plain, str | int | float | bool) or plain is None:
             usable = not partition_fault(text) and len(text) <= LONGEST_LABEL
         else:

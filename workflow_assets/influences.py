@@ -28,8 +28,8 @@ def factor_effects(
     One row for each difference within a term: `term` (a factor, or two), `contrast` (which levels), `estimate` with
     `low` and `high` in the metric's own units, its `p`; and of the whole term `f`, `df`, `df_error`, `p_term`, and
     `p_adjusted` (Holm over all terms). `n` is the number of replicates, or of units where those are declared. What a
-    reader should know stands in ``table.attrs["notes"]``. How it is estimated is told in `stats.factors.factor_effects`;
-    replicates are blocks, so that treatments are compared within each.
+    reader should know stands in ``table.attrs["notes"]``. How it is estimated is told in
+    `stats.factors.factor_effects`; replicates are blocks, so that treatments are compared within each.
 
     Args:
         result: what an experiment came to.
@@ -110,8 +110,8 @@ def variance_components(
 ) -> VarianceComponents:
     """Tell which source of variation scatters a metric – initialisation, split, plate – and what to replicate next.
 
-    The experiment's replicates are `units(...)` or `crossed(...)`, whose levels are the sources. With `against`, what is
-    split is the difference of two treatments, as verdicts on pairs judge it: what both share is not in it.
+    The experiment's replicates are `units(...)` or `crossed(...)`, whose levels are the sources. With `against`, what
+    is split is the difference of two treatments, as verdicts on pairs judge it: what both share is not in it.
 
     Args:
         result: what an experiment came to.

@@ -172,8 +172,10 @@ class Levels:
         what = "block" if self.block is not None else "unit"
         outer = self.names[0]
         return [
-            f"{what} = {self.compared!r}, but {reason} and are not independent: declare unit={outer!r}, or "
-            f"block={outer!r} to compare within {plural(outer)}"
+            (
+                f"{what} = {self.compared!r}, but {reason} and are not independent: declare unit={outer!r}, or "
+                f"block={outer!r} to compare within {plural(outer)}"
+            )
         ]
 
 

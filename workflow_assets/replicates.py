@@ -194,7 +194,7 @@ def units(
 
 
 def crossed(levels: Mapping[str, int | Sequence[str]], *, unit: str | None = None) -> Replicates:
-    """Declare replicates that meet each level of one source of variation with each of another: splits × initialisations.
+    """Declare replicates that meet each level of one source of variation with each of another: splits × starts.
 
     `variance_components` then tells which source matters. A step finds its levels in `replicate`: in
     ``"init0/split2"`` the levels are separated by ``/``.

@@ -1,4 +1,4 @@
-"""Variance components: which source of variation dominates – initialisation, split, plate, well – and what to replicate.
+"""Variance components: which source of variation dominates – initialisation, split, plate – and what to replicate.
 
 The levels of every source are taken as a random sample of those that there could be. Nested sources (sites in wells in
 plates) give a chain of components, crossed ones (each initialisation with each split) those of the sources and of their
@@ -6,7 +6,7 @@ interactions. What is left within the finest groups is the last component.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
 
@@ -149,9 +149,10 @@ def variance_components(
     """Split the variance of a metric into what each source of variation contributes.
 
     Balanced data: analysis of variance, each component from expected mean squares (R: aov); one that comes out negative
-    is set to 0, and told. Intervals are modified large-sample ones (Graybill and Wang 1980; Ting et al. 1990; Burdick
-    and Graybill 1992), for normal effects; exact chi-square for the last component. They are wide because few levels
-    tell little: 5 initialisations leave their standard deviation open by a factor of about 5.
+    is set to 0, and told (its interval shrinks to 0 too where groups are far more alike than chance makes them).
+    Intervals are modified large-sample ones (Graybill and Wang 1980; Ting et al. 1990; Burdick and Graybill 1992), for
+    normal effects; exact chi-square for the last component. They are wide because few levels tell little: 5
+    initialisations leave their standard deviation open by a factor of about 5.
 
     Unbalanced data: restricted maximum likelihood as in `lme4::lmer(y ~ 1 + (1 | a) + (1 | b))`, and profile-likelihood
     intervals, which hold the truth less often for fewer than about 10 levels.
@@ -196,19 +197,13 @@ def variance_components(
         notes.append("unbalanced: by restricted maximum likelihood, with profile-likelihood intervals")
     total = sum(variance for variance, _, _ in found)
     unit = math.ldexp(size, exponent)
-    components = tuple(
-        Component(
-            " × ".join(names) if crossed and names[-1] != REPLICATE else names[-1],
-            names,
-            *(_in_units(bound, unit) for bound in three),
-            share=three[0] / total,
-            groups=count,
-            df=df,
-        )
-        for (names, _), three, count, df in zip(terms, found, counts, degrees, strict=True)
-    )
+    components = []
+    for (names, _), three, count, df in zip(terms, found, counts, degrees, strict=True):
+        source = " × ".join(names) if crossed and names[-1] != REPLICATE else names[-1]
+        variance, low, high = (_in_units(one, unit) for one in three)
+        components.append(Component(source, names, variance, low, high, three[0] / total, count, df))
     return VarianceComponents(
-        components,
+        tuple(components),
         _replicates(terms, counts, crossed),
         crossed,
         "anova" if balanced else "reml",
@@ -306,7 +301,8 @@ def _anova(
 ) -> tuple[list[tuple[float, float, float]], list[float | None]]:
     """Give each component and its interval from the mean squares of a balanced design."""
     effects: list[FloatArray] = []
-    squares, degrees = [], []
+    squares: list[float] = []
+    degrees: list[int] = []
     sets = [set(names) for names, _ in terms]
     inside = np.array([[one <= other for other in sets] for one in sets])
     for place, (_, codes) in enumerate(terms):
@@ -320,8 +316,8 @@ def _anova(
     expected = np.where(inside, y.size / np.array(counts), 0.0)  # of each mean square, in components
     weights = np.linalg.inv(expected)
     found = []
+    weights = np.where(np.abs(weights) < 1e-12 * np.abs(weights).max(axis=1, keepdims=True), 0.0, weights)
     for (names, _), row in zip(terms, weights, strict=True):
-        row = np.where(np.abs(row) < 1e-12 * np.abs(row).max(), 0.0, row)
         estimate = float(row @ mean_squares)
         low, high = _large_sample(row * mean_squares, np.array(degrees, dtype=float), confidence)
         if estimate < 0:
@@ -362,7 +358,15 @@ def _large_sample(parts: FloatArray, df: FloatArray, confidence: float) -> tuple
     return estimate - math.sqrt(max(below, 0.0)), estimate + math.sqrt(max(beyond, 0.0))
 
 
-def _same_sign(members, sizes, df, g, upper, quantile) -> float:  # type: ignore[no-untyped-def]
+def _same_sign(
+    members: IntArray,
+    sizes: FloatArray,
+    df: FloatArray,
+    g: FloatArray,
+    upper: float,
+    quantile: Callable[[float, float, float], float],
+) -> float:
+    """Give what pairs of mean squares of the same sign add."""
     total = 0.0
     for one, other in combinations(members, 2):
         n, m = df[one], df[other]

@@ -90,8 +90,8 @@ def factor_effects(
     halve that.) Differences are against the first level. A sampled factor is a straight line, and its effect the change
     from its lower to its upper bound. Interactions of three count as error.
 
-    By default each term is judged by how much it varies between replicates: for two levels that is the paired t-test, in
-    general R's `aov(y ~ A * B + Error(replicate / (A * B)))`, with Greenhouse and Geisser's (1959) correction as in
+    By default each term is judged by how much it varies between replicates: for two levels that is the paired t-test,
+    in general R's `aov(y ~ A * B + Error(replicate / (A * B)))`, with Greenhouse and Geisser's (1959) correction as in
     car::Anova, so treatments may scatter differently. It takes replicates that have all treatments; others are left
     out, and told. `pooled` takes one residual for all instead, from all cells that are there, by least squares:
     `drop1(lm(y ~ A * B + replicate), ~ ., test = "F")`, for few replicates or missing cells. Treatments must scatter
@@ -135,7 +135,7 @@ def factor_effects(
         complete = ~np.isnan(table).any(axis=0)
         if complete.sum() < table.shape[1]:
             notes.append(
-                f"{table.shape[1] - int(complete.sum())} of {table.shape[1]} replicates lack a treatment and are left out"
+                f"{int((~complete).sum())} of {table.shape[1]} replicates lack a treatment and are left out"
             )
         table = table[:, complete]
         if table.shape[1] < 2:
@@ -153,9 +153,8 @@ def factor_effects(
     adjusted = holm([term.p for term in estimates])
 
     def restored(one: Contrast) -> Contrast:
-        return replace(
-            one, **{name: math.ldexp(getattr(one, name), exponent) for name in ("estimate", "low", "high")}
-        )
+        estimate, low, high = (math.ldexp(value, exponent) for value in (one.estimate, one.low, one.high))
+        return replace(one, estimate=estimate, low=low, high=high)
 
     return FactorEffects(
         terms=tuple(
@@ -192,7 +191,7 @@ def _main(name: str, levels: Sequence[Any]) -> _Columns:
     kinds = list(dict.fromkeys(levels))
     if len(kinds) < 2:
         raise ValueError(f"factor {name!r} has one level only: leave it out")
-    codes = np.vstack([np.eye(len(kinds) - 1), -np.ones(len(kinds) - 1)])
+    codes: FloatArray = np.vstack([np.eye(len(kinds) - 1), -np.ones(len(kinds) - 1)]).astype(np.float64)
     places = [kinds.index(level) for level in levels]
     return _Columns(
         (name,),

@@ -55,8 +55,8 @@ class Restricted:
         whole = noise * np.eye(self.y.size)
         for variance, shape in zip(variances[:-1], self.shapes, strict=True):
             whole += variance * shape
-        inverse = np.linalg.inv(whole)
-        fitted = inverse @ self.y
+        inverse: FloatArray = np.linalg.inv(whole).astype(np.float64)
+        fitted: FloatArray = inverse @ self.y
         value = (
             np.linalg.slogdet(whole)[1]
             + self.y @ fitted

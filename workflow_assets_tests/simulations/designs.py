@@ -40,7 +40,7 @@ def bounds(one):
 
 def nested(rng, ragged=False):
     """Draw sites in wells in plates: variances 2, 1 and 0.5."""
-    plates, wells, sites = np.indices((8, 4, 3)).reshape(3, -1)
+    plates, wells, _ = np.indices((8, 4, 3)).reshape(3, -1)
     y = (
         rng.normal(0, np.sqrt(2), 8)[plates]
         + rng.normal(size=(8, 4))[plates, wells]

@@ -44,7 +44,7 @@ def test_more_treatments_are_added_as_to_a_dict() -> None:
     assert "forest" in study.treatments
     assert study.design is design
     assert "forest" not in design.settings
-    with pytest.raises(DeclarationError, match="'C=0.1 depth=2' is one of the design already"):
+    with pytest.raises(DeclarationError, match=r"'C=0\.1 depth=2' is one of the design already"):
         design | {"C=0.1 depth=2": {}}
 
 
