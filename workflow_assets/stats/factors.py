@@ -197,7 +197,7 @@ def _main(name: str, levels: Sequence[Any]) -> _Columns:
         (name,),
         codes[places],
         tuple(f"{kind} − {kinds[0]}" for kind in kinds[1:]),
-        codes[1:] - codes[0],
+        np.asarray(codes[1:] - codes[0], dtype=np.float64),
     )
 
 

@@ -82,20 +82,32 @@ def well_p(rng):
 
 
 SIMULATIONS = [
-    rejects("factor_effects, main effect, spreads differ", lambda rng: term(unlike(rng), 0).p, least=0.03),
-    rejects("factor_effects, two levels, spreads differ", lambda rng: term(unlike(rng), 1).p),
-    rejects("factor_effects, interaction, spreads differ", lambda rng: term(unlike(rng), 2).p, least=0.03),
+    rejects(
+        "factor_effects, main effect, spreads differ",
+        lambda rng: term(unlike(rng), 0).p,
+        least=0.03,
+        fast=200,
+    ),
+    rejects("factor_effects, two levels, spreads differ", lambda rng: term(unlike(rng), 1).p, fast=200),
+    rejects(
+        "factor_effects, interaction, spreads differ",
+        lambda rng: term(unlike(rng), 2).p,
+        least=0.03,
+        fast=200,
+    ),
     rejects("factor_effects, pooled, main effect, gaps", lambda rng: term(gaps(rng), 0, pooled=True).p),
     rejects("factor_effects, pooled, interaction, gaps", lambda rng: term(gaps(rng), 2, pooled=True).p),
-    covers("factor_effects, difference", lambda rng: bounds(term(unlike(rng), 0).contrasts[1]), 0.0),
+    covers(
+        "factor_effects, difference", lambda rng: bounds(term(unlike(rng), 0).contrasts[1]), 0.0, fast=200
+    ),
     covers(
         "factor_effects, pooled, interaction, gaps",
         lambda rng: bounds(term(gaps(rng), 2, pooled=True).contrasts[1]),
         0.0,
     ),
-    covers("variance_components, plates", lambda rng: bounds(nested(rng)[0]), 2.0),
-    covers("variance_components, wells in plates", lambda rng: bounds(nested(rng)[1]), 1.0),
-    covers("variance_components, sites in wells", lambda rng: bounds(nested(rng)[2]), 0.5),
+    covers("variance_components, plates", lambda rng: bounds(nested(rng)[0]), 2.0, fast=200),
+    covers("variance_components, wells in plates", lambda rng: bounds(nested(rng)[1]), 1.0, fast=200),
+    covers("variance_components, sites in wells", lambda rng: bounds(nested(rng)[2]), 0.5, fast=200),
     covers("variance_components, initialisations", lambda rng: bounds(crossing(rng)[0]), 0.5),
     covers("variance_components, splits", lambda rng: bounds(crossing(rng)[1]), 2.0),
     covers("variance_components, initialisations × splits", lambda rng: bounds(crossing(rng)[2]), 1.0),

@@ -1,6 +1,7 @@
 """Designs are treatments that remember their factors."""
 
 import pickle
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ def score(C: float = 1.0, depth: int = 2, kind: str = "tree") -> float:
     return C * depth + len(kind)
 
 
-GRID = {"score.C": [0.1, 1.0, 10.0], "score.depth": [2, 3]}
+GRID: dict[str, list[Any]] = {"score.C": [0.1, 1.0, 10.0], "score.depth": [2, 3]}
 
 
 def test_a_factorial_is_run_as_treatments() -> None:
@@ -124,7 +125,7 @@ def test_samples_spread_over_their_ranges_and_repeat(method) -> None:
         (lambda: sampled({"m.a": (0, float("nan"))}, 4, seed=0), "expected (low, high)"),
         (lambda: sampled({"m.a": (0, 1)}, 0, seed=0), "n = 0"),
         (lambda: sampled({"m.a": (0, 1)}, 4, seed=-1), "seed = -1"),
-        (lambda: sampled({"m.a": (0, 1)}, 4, seed=0, method="sobel"), "did you mean 'sobol'?"),
+        (lambda: sampled({"m.a": (0, 1)}, 4, seed=0, method="sobel"), "did you mean 'sobol'?"),  # type: ignore[arg-type]
         (lambda: sampled({}, 4, seed=0), "it has no factors"),
     ],
 )

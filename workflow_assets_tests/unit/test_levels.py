@@ -167,7 +167,7 @@ def test_a_level_is_no_metric() -> None:
 def test_levels_are_columns_of_the_table() -> None:
     table = study(units(SITES, levels=LEVELS, unit="plate")).run().table
     assert list(table)[:6] == ["treatment", "replicate", "plate", "well", "site", "status"]
-    assert table.loc[4, ["plate", "well", "site"]].tolist() == ["P1", "P1/A2", "P1/A2/s2"]
+    assert table[["plate", "well", "site"]].to_numpy()[4].tolist() == ["P1", "P1/A2", "P1/A2/s2"]
 
 
 def test_levels_are_part_of_the_version() -> None:
