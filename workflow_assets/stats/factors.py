@@ -193,11 +193,12 @@ def _main(name: str, levels: Sequence[Any]) -> _Columns:
         raise ValueError(f"factor {name!r} has one level only: leave it out")
     codes: FloatArray = np.vstack([np.eye(len(kinds) - 1), -np.ones(len(kinds) - 1)]).astype(np.float64)
     places = [kinds.index(level) for level in levels]
+    rows: Any = codes[1:] - codes[0]
     return _Columns(
         (name,),
         codes[places],
         tuple(f"{kind} − {kinds[0]}" for kind in kinds[1:]),
-        np.asarray(codes[1:] - codes[0], dtype=np.float64),
+        rows,
     )
 
 
