@@ -193,19 +193,19 @@ def _main(name: str, levels: Sequence[Any]) -> _Columns:
         raise ValueError(f"factor {name!r} has one level only: leave it out")
     codes: FloatArray = np.vstack([np.eye(len(kinds) - 1), -np.ones(len(kinds) - 1)]).astype(np.float64)
     places = [kinds.index(level) for level in levels]
-    rows: Any = codes[1:] - codes[0]
     return _Columns(
         (name,),
         codes[places],
         tuple(f"{kind} − {kinds[0]}" for kind in kinds[1:]),
-        rows,
+        codes[1:] - codes[0],
     )
 
 
 def _product(one: _Columns, other: _Columns) -> _Columns:
     columns = (one.columns[:, :, np.newaxis] * other.columns[:, np.newaxis, :]).reshape(len(one.columns), -1)
     names = tuple(f"({a}) × ({b})" for a in one.names for b in other.names)
-    return _Columns((*one.factors, *other.factors), columns, names, np.kron(one.rows, other.rows))
+    rows = np.kron(one.rows, other.rows).astype(np.float64)
+    return _Columns((*one.factors, *other.factors), columns, names, rows)
 
 
 def _model(factors: Mapping[str, Sequence[Any]], treatments: int, notes: list[str]) -> list[_Columns]:
