@@ -14,14 +14,16 @@ if TYPE_CHECKING:
     from workflow_assets.backends.processes import Processes
     from workflow_assets.backends.threads import Coroutines, Threads
     from workflow_assets.contracts.annotations import Array, Columns, Metrics
+    from workflow_assets.designs import Design, factorial, fractional, sampled
     from workflow_assets.experiments import Experiment
     from workflow_assets.hooks import Hooks
     from workflow_assets.hypotheses import Hypothesis
+    from workflow_assets.influences import factor_effects, variance_components
     from workflow_assets.inspections import verify
     from workflow_assets.orchestration.buckets import s3_store
     from workflow_assets.orchestration.definitions import to_dagster
     from workflow_assets.provenance import Provenance, trace
-    from workflow_assets.replicates import Replicates, resamples
+    from workflow_assets.replicates import Replicates, crossed, resamples, units
     from workflow_assets.resources import per_worker
     from workflow_assets.results import Result
     from workflow_assets.sources import Source, asset_source, source
@@ -55,6 +57,12 @@ _HOMES = {
     "Treatment": "treatments",
     "Replicates": "replicates",
     "resamples": "replicates",
+    "units": "replicates",
+    "crossed": "replicates",
+    "Design": "designs",
+    "factorial": "designs",
+    "fractional": "designs",
+    "sampled": "designs",
     "Hypothesis": "hypotheses",
     "Experiment": "experiments",
     "Schedule": "automations",
@@ -71,6 +79,8 @@ _HOMES = {
     # results
     "Result": "results",
     "Verdict": "verdicts",
+    "factor_effects": "influences",
+    "variance_components": "influences",
     "Provenance": "provenance",
     "trace": "provenance",
     # where data are kept
@@ -98,6 +108,7 @@ __all__ = [
     "Columns",
     "Coroutines",
     "Dask",
+    "Design",
     "Experiment",
     "File",
     "FileStore",
@@ -125,6 +136,10 @@ __all__ = [
     "Workflow",
     "asset_source",
     "collect_garbage",
+    "crossed",
+    "factor_effects",
+    "factorial",
+    "fractional",
     "open_store",
     "per_worker",
     "pin",
@@ -132,11 +147,14 @@ __all__ = [
     "register_codec",
     "resamples",
     "s3_store",
+    "sampled",
     "source",
     "step",
     "to_dagster",
     "trace",
+    "units",
     "unpin",
+    "variance_components",
     "verify",
 ]
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from workflow_assets.canonical import unwrap_scalar
+from workflow_assets.designs import Design, same
 from workflow_assets.errors import DeclarationError, did_you_mean, excerpt, listing
 from workflow_assets.faults import Faults
 from workflow_assets.functions import as_owners
@@ -216,6 +217,42 @@ def read_hypotheses(
         if one.metric.partition(".")[0] not in unsound["steps"]:
             _check_metric(one, [arm for arm in one.arms if arm in arms], arms, faults)
     return tuple(hypotheses)
+
+
+def check_design(design: Design, baseline: Workflow, faults: Faults) -> None:
+    """Note where the baseline has other values than a design says it has."""
+    if BASELINE not in design.settings:
+        return
+    for address, value in design.values_of(BASELINE).items():
+        slot, _, parameter = address.partition(".")
+        settings = baseline.nodes[slot].settings if slot in baseline.nodes else {}
+        if parameter in settings and not same(settings[parameter], value):
+            faults.add(
+                f"the design says that {address} of the baseline is {excerpt(value)}, and it is "
+                f"{excerpt(settings[parameter])}: give the experiment's own values as baseline="
+            )
+
+
+def check_levels(
+    replicates: Replicates, arms: Mapping[str, Workflow], hypotheses: Iterable[Hypothesis], faults: Faults
+) -> None:
+    """Note tests that would take replicates for independent which share something, and names that mean two things."""
+    levels = replicates.levels
+    if levels is None:
+        return
+    metrics = {name for workflow in arms.values() for name in workflow.metrics()}
+    for name in levels.names:
+        if name in metrics:
+            faults.add(f"{name!r} names both a level of the replicates and a metric: rename one of them")
+    refusal = levels.refusal()
+    for one in hypotheses:
+        if refusal is not None:
+            faults.add(f"hypothesis {one.name!r} cannot be tested on these replicates: {refusal}")
+        elif levels.block is not None and one.paired is False:
+            faults.add(
+                f"hypothesis {one.name!r} says paired=False, but treatments are compared within each {levels.block}: "
+                f"leave out paired=False, or declare unit= without block="
+            )
 
 
 def _check_metric(one: Hypothesis, compared: list[str], arms: Mapping[str, Workflow], faults: Faults) -> None:

@@ -7,6 +7,8 @@ from functools import cached_property
 from typing import Any, Self
 
 from workflow_assets.arguments import (
+    check_design,
+    check_levels,
     check_names,
     read_hypotheses,
     read_list,
@@ -22,6 +24,7 @@ from workflow_assets.arguments import (
 )
 from workflow_assets.canonical import digest
 from workflow_assets.contracts.checkers import MetricType
+from workflow_assets.designs import Design
 from workflow_assets.errors import DeclarationError, did_you_mean, listing
 from workflow_assets.families import read_families
 from workflow_assets.faults import Faults
@@ -42,8 +45,10 @@ class Declaration:
     Args:
         name: an identifier: the job's name in Dagster, and the first part of each asset's key.
         steps: the steps, wired by the names of their parameters. Sources may stand among them.
-        treatments: named changes; a plain mapping is a treatment of parameter values.
-        replicates: how often to repeat, the names of experimental units, or `resamples(...)`.
+        treatments: named changes; a plain mapping is a treatment of parameter values. Or a design of several factors,
+            such as `factorial(...)`.
+        replicates: how often to repeat, the names of experimental units, `units(...)` that lie in each other, or
+            `resamples(...)`.
         hypotheses: what is expected.
         families: how the hypotheses of each ``family`` are adjusted for each other, by its name, ``""`` being that of
             the hypotheses that name none: ``"holm"`` (the default), ``"bonferroni"``, ``"hochberg"``,
@@ -88,6 +93,7 @@ class Declaration:
         self.treatments: Mapping[str, Treatment] = FrozenDict(
             read_treatments(treatments, broken["treatments"], faults)
         )
+        self.design = treatments if isinstance(treatments, Design) else None
         slots, among = read_steps(steps, broken["steps"], faults)
         given = read_list(sources, "sources", "[customers, orders]", faults)
         declared = read_sources([*given, *among], broken["steps"], faults)
@@ -100,6 +106,9 @@ class Declaration:
         unsound = {"treatments": unwired, "steps": broken["steps"]}
         self.hypotheses = read_hypotheses(hypotheses, self.workflows, unsound, self.replicates, faults)
         self.families: Mapping[str, str] = FrozenDict(read_families(families, self.hypotheses, faults))
+        check_levels(self.replicates, self.workflows, self.hypotheses, faults)
+        if self.design is not None and BASELINE in self.workflows:
+            check_design(self.design, self.workflows[BASELINE], faults)
         swapped = [step for treatment in self.treatments.values() for step in treatment.steps.values()]
         for step in (*slots.values(), *swapped):
             _check_randomness(step, faults)
@@ -209,6 +218,8 @@ class Declaration:
             repr([replicate.identity for replicate in self.replicates]),
             repr(self.replicates.test_fraction),
         ]
+        if self.replicates.levels is not None:
+            parts.append(repr(self.replicates.levels))
         for treatment, workflow in self.workflows.items():
             parts.append(treatment)
             for name, source in workflow.sources.items():

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from workflow_assets.canonical import unwrap_scalar
 from workflow_assets.errors import DeclarationError, excerpt
+from workflow_assets.levels import Levels
 from workflow_assets.names import partition_fault
 
 
@@ -27,7 +29,8 @@ class Replicates:
 
     A repetition's key (``"0007"``) and streams stay the same when repetitions are added; a unit's are its name's.
     `test_fraction` says that the replicates are overlapping re-splits of one data set, each holding out that
-    fraction: their results are correlated, and the verdicts account for it.
+    fraction: their results are correlated, and the verdicts account for it. `levels` says what units share, and which
+    level is the experimental unit (`units`, `crossed`).
 
     >>> [replicate.key for replicate in Replicates(2)]
     ['0000', '0001']
@@ -36,6 +39,7 @@ class Replicates:
     count: int
     units: tuple[str, ...] | None = None
     test_fraction: float | None = None
+    levels: Levels | None = None
 
     def __post_init__(self) -> None:
         count = _whole(self.count)
@@ -52,6 +56,8 @@ class Replicates:
         fraction = unwrap_scalar(self.test_fraction)
         if fraction is not None and not (isinstance(fraction, float) and 0.0 < fraction < 1.0):
             faults.append(f"test_fraction = {excerpt(fraction)}: expected a fraction between 0 and 1")
+        if self.levels is not None:
+            faults += _places_faults(self.levels, self.units)
         if faults:
             raise DeclarationError("replicates", faults)
         object.__setattr__(self, "count", count)
@@ -109,6 +115,124 @@ def _unit_faults(units: tuple[object, ...]) -> list[str]:
     faults = [f"unit {unit} is named more than once" for unit, count in counts.items() if count > 1]
     faults += [f"unit {excerpt(unit)} {fault}" for unit in units if (fault := partition_fault(unit))]
     return faults
+
+
+def _places_faults(levels: object, units: tuple[object, ...] | None) -> list[str]:
+    if not isinstance(levels, Levels):
+        return [f"levels = {excerpt(levels)}: declare them by units(...) or crossed(...)"]
+    if units is None or set(units) != set(levels.places):
+        return ["levels must place each of the named units, and nothing else: declare them by units(...)"]
+    return []
+
+
+def units(
+    keys: Sequence[str] | Mapping[str, Mapping[str, str]],
+    *,
+    levels: Sequence[str] | None = None,
+    unit: str | None = None,
+    block: str | None = None,
+    separator: str = "/",
+) -> Replicates:
+    """Declare replicates that lie in something: sites in wells in plates, and which of these is the experimental unit.
+
+    Replicates of one unit are averaged before anything is tested, level by level: sites to their well, wells to their
+    plate. With `block`, treatments are compared within each block, and n is the number of blocks: the mean difference
+    of each block is one value, even where a replicate is missing from one of the arms.
+
+    Args:
+        keys: the names of the replicates, which tell their place (``"P1/A01/s1"``); or a mapping from each name to its
+            place, ``{"image_7": {"plate": "P1", "well": "A01"}}``.
+        levels: the names of the levels, outermost first; not needed for a mapping.
+        unit: the level whose values are independent of each other. It is needed for hypotheses.
+        block: the level within which treatments are compared.
+        separator: what separates the levels in a name.
+
+    Raises `DeclarationError` for names that do not tell a place in every level, and for a unit or block several of
+    which share the level above: what they share makes them alike, and a test would take them for independent.
+
+    >>> sites = [f"P{plate}/A0{well}/s{site}" for plate in (1, 2) for well in (1, 2) for site in (1, 2, 3)]
+    >>> replicates = units(sites, levels=("plate", "well", "site"), unit="plate")
+    >>> len(replicates), replicates.levels.count("plate")
+    (12, 2)
+    """
+    if isinstance(keys, Mapping):
+        bad = [key for key, place in keys.items() if not isinstance(place, Mapping)]
+        if bad or not keys:
+            raise DeclarationError(
+                "replicates",
+                [
+                    f"{excerpt(keys)}: expected names of units with their places, {{'image_7': {{'plate': 'P1'}}}}"
+                ],
+            )
+        names = tuple(next(iter(keys.values()))) if levels is None else tuple(levels)
+        faults = [
+            f"unit {key!r} has the levels {excerpt(list(place))}, not {excerpt(list(names))}"
+            for key, place in keys.items()
+            if set(place) != set(names)
+        ]
+        places = {key: tuple(place.get(name, "") for name in names) for key, place in keys.items()}
+    else:
+        if levels is None or isinstance(levels, str):
+            raise DeclarationError(
+                "replicates", ["levels are not named: give them outermost first, levels=('plate', 'well')"]
+            )
+        names = tuple(levels)
+        plain = Replicates.read(keys)
+        if plain.units is None:
+            raise DeclarationError(
+                "replicates", [f"{excerpt(keys)} are no names of units, which tell their place: 'P1/A01'"]
+            )
+        places = {key: tuple(key.split(separator)) for key in plain.units}
+        faults = [
+            f"unit {key!r} does not tell its place: expected {separator.join(map(str, names))!r}"
+            for key, place in places.items()
+            if len(place) != len(names)
+        ]
+    if faults:
+        raise DeclarationError("replicates", faults[:10])
+    return Replicates(len(places), tuple(places), levels=Levels(names, places, unit, block))
+
+
+def crossed(levels: Mapping[str, int | Sequence[str]], *, unit: str | None = None) -> Replicates:
+    """Declare replicates that meet each level of one source of variation with each of another: splits × starts.
+
+    `variance_components` then tells which source matters. A step finds its levels in `replicate`: in
+    ``"init0/split2"`` the levels are separated by ``/``.
+
+    Args:
+        levels: for each source how many levels it has, or their names.
+        unit: the level whose values are tested, averaged over the others. It is needed for hypotheses, whose verdicts
+            then hold for the levels of the others that were used.
+
+    Raises `DeclarationError` for fewer than two levels of a source.
+
+    >>> crossed({"init": 2, "split": 3}).keys
+    ['init0/split0', 'init0/split1', 'init0/split2', 'init1/split0', 'init1/split1', 'init1/split2']
+    """
+    named: dict[str, list[str]] = {}
+    faults = []
+    for name, given in levels.items():
+        count = _whole(given)
+        if count is not None:
+            named[name] = [f"{name}{index}" for index in range(count)]
+        elif isinstance(given, str | bytes) or not isinstance(given, Sequence):
+            faults.append(f"level {name!r} = {excerpt(given)}: expected how many there are, or their names")
+            continue
+        else:
+            named[name] = list(given)
+        if len(named[name]) < 2:
+            faults.append(f"level {name!r} has {len(named[name])} of its kind: at least 2 are needed")
+        faults += [
+            f"level {name!r} has {excerpt(one)}: expected a name without '/'"
+            for one in named[name]
+            if not isinstance(one, str) or not one or "/" in one
+        ]
+    if len(levels) < 2:
+        faults.append("fewer than two levels are no crossing: give a number of replicates instead")
+    if faults:
+        raise DeclarationError("replicates", faults)
+    places = {"/".join(place): place for place in product(*named.values())}
+    return Replicates(len(places), tuple(places), levels=Levels(tuple(named), places, unit, crossed=True))
 
 
 def resamples(count: int, *, test_fraction: float) -> Replicates:

@@ -26,9 +26,9 @@ _DTYPES: dict[MetricType, str] = {float: "float64", int: "Int64", bool: "boolean
 class Result:
     """What an experiment came to.
 
-    `table` has a row for every cell: treatment, replicate, status, seed, a column for each metric, error. It depends
-    on code, parameters, data and seed only: the same on every machine, warm or cold. `timings` has the seconds of
-    every step that was computed or read.
+    `table` has a row for every cell: treatment, replicate, its levels if declared, status, seed, a column for each
+    metric, error. It depends on code, parameters, data and seed only: the same on every machine, warm or cold.
+    `timings` has the seconds of every step that was computed or read.
     """
 
     declaration: Declaration
@@ -71,6 +71,12 @@ class Result:
                 [row.replicate if units is not None else int(row.replicate) for row in self.outcomes],
                 dtype="object" if units is not None else "int64",
             ),
+        }
+        if (levels := self.declaration.replicates.levels) is not None:
+            for name in levels.names:
+                groups = [levels.group(row.replicate, name) for row in self.outcomes]
+                columns[name] = pd.Series(groups, dtype="object")
+        columns |= {
             "status": pd.Series(
                 [COMPLETED if row.failure is None else FAILED for row in self.outcomes], dtype="object"
             ),

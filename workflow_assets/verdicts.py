@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from workflow_assets.declarations import Declaration
 from workflow_assets.hypotheses import Hypothesis
+from workflow_assets.levels import Levels, nesting_flag
 from workflow_assets.streams import generator
 
 if TYPE_CHECKING:
@@ -162,13 +163,15 @@ def _compare(declaration: Declaration, one: Hypothesis, arm: Callable[[str, str]
     first = arm(one.treatment, one.metric)
     second = arm(one.against, one.metric) if isinstance(one.against, str) else _level(one.against, first)
     flags = [*_failure_flags(first), *_failure_flags(second)]
-    x, y, dropped = _aligned(first, second, one.paired)
+    x, y, dropped, aggregated = _aligned(first, second, one.paired, declaration.replicates.levels)
     flags += dropped
+    if nested := nesting_flag(declaration.replicates.units or (), declaration.replicates.levels):
+        flags.append(nested)
     n = (len(x), len(y))
     if reason := undecidable_reason(x, y, paired=one.paired):
         return Verdict(one, "undecidable", reason, n=n, flags=tuple(flags))
     overlap = declaration.replicates.test_fraction
-    boolean = declaration.metrics[one.metric] is bool
+    boolean = declaration.metrics[one.metric] is bool and not aggregated  # means of 0 and 1 lie between them
     margin = float(one.margin)
     test: str | Callable[..., Any]
     test, why = choose_test(x, y, paired=one.paired, boolean=boolean, overlap=overlap, margin=margin)
@@ -200,7 +203,7 @@ def _compare(declaration: Declaration, one: Hypothesis, arm: Callable[[str, str]
         )
     except ValueError as error:
         return Verdict(one, "undecidable", f"{one.test_name}: {error}", one.test_name, n, flags=tuple(flags))
-    effects, notes = [difference], [comparison.note] if comparison.note else []
+    effects, notes = [difference], [note for note in (aggregated, comparison.note) if note]
     for measure in (hedges_g, cliffs_delta):
         try:
             effects.append(
@@ -243,8 +246,10 @@ def _failure_flags(arm: Arm) -> list[str]:
     return flags
 
 
-def _aligned(first: Arm, second: Arm, paired: bool) -> tuple[list[float], list[float], list[str]]:
-    """Give the two arms' finite values, by replicate where they are paired, and say what was dropped."""
+def _aligned(
+    first: Arm, second: Arm, paired: bool, levels: Levels | None
+) -> tuple[list[float], list[float], list[str], str]:
+    """Give the two arms' finite values, by unit where they are paired; say what was dropped and what aggregated."""
     one, two = ({key: float(value) for key, value in arm.values.items()} for arm in (first, second))
     flags = []
     for arm, values in ((first, one), (second, two)):
@@ -255,7 +260,10 @@ def _aligned(first: Arm, second: Arm, paired: bool) -> tuple[list[float], list[f
             )
         for key in unusable:
             del values[key]
+    aggregated = ""
+    if levels is not None:
+        one, two, aggregated = levels.align(one, two, paired=paired)
     if not paired:
-        return list(one.values()), list(two.values()), flags
+        return list(one.values()), list(two.values()), flags, aggregated
     both = [key for key in one if key in two]
-    return [one[key] for key in both], [two[key] for key in both], flags
+    return [one[key] for key in both], [two[key] for key in both], flags, aggregated

@@ -3,6 +3,7 @@
 from workflow_assets_tests.simulations import (
     calibrations,
     contrasts,
+    designs,
     effects,
     families,
     groups,
@@ -11,5 +12,5 @@ from workflow_assets_tests.simulations import (
     sequences,
 )
 
-MODULES = (means, contrasts, effects, powers, groups, sequences, families, calibrations)
+MODULES = (means, contrasts, effects, powers, groups, sequences, families, calibrations, designs)
 SIMULATIONS = [one for module in MODULES for one in module.SIMULATIONS]
