@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from workflow_assets.backends.processes import Processes
     from workflow_assets.backends.threads import Coroutines, Threads
     from workflow_assets.contracts.annotations import Array, Columns, Metrics
+    from workflow_assets.contrasts import compare_results
     from workflow_assets.experiments import Experiment
     from workflow_assets.hooks import Hooks
     from workflow_assets.hypotheses import Hypothesis
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from workflow_assets.orchestration.definitions import to_dagster
     from workflow_assets.provenance import Provenance, trace
     from workflow_assets.replicates import Replicates, resamples
+    from workflow_assets.reports import Report
     from workflow_assets.resources import per_worker
     from workflow_assets.results import Result
     from workflow_assets.sources import Source, asset_source, source
@@ -71,6 +73,8 @@ _HOMES = {
     # results
     "Result": "results",
     "Verdict": "verdicts",
+    "Report": "reports",
+    "compare_results": "contrasts",
     "Provenance": "provenance",
     "trace": "provenance",
     # where data are kept
@@ -111,6 +115,7 @@ __all__ = [
     "Provenance",
     "Registry",
     "Replicates",
+    "Report",
     "Result",
     "Retries",
     "S3Store",
@@ -125,6 +130,7 @@ __all__ = [
     "Workflow",
     "asset_source",
     "collect_garbage",
+    "compare_results",
     "open_store",
     "per_worker",
     "pin",

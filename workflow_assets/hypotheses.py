@@ -15,6 +15,7 @@ Alternative = Literal["greater", "less", "two-sided"]
 
 ALTERNATIVES = ("greater", "less", "two-sided")
 TESTS = ("auto", *METHODS)
+DECISIONS = ("supported", "refuted", "inconclusive", "undecidable")
 RESERVED = ("complete",)
 
 
@@ -35,7 +36,8 @@ class Hypothesis:
         test: "auto", or one of the tests by name.
         paired: compare within replicates (they share their random streams); False compares the two samples.
         alpha: the accepted rate of false support; intervals have the confidence ``1 - alpha``.
-        gate: make the asset check blocking, so that a job exits non-zero when the hypothesis is not supported.
+        gate: make the asset check blocking, so that a job exits non-zero when the verdict is not one of `accept`.
+        accept: the decisions that pass the check and the gate: "supported", "refuted", "inconclusive", "undecidable".
 
     >>> Hypothesis("weaker_is_better", metric="score.accuracy", treatment="strong").alternative
     'greater'
@@ -51,12 +53,15 @@ class Hypothesis:
     paired: bool = True
     alpha: float = 0.05
     gate: bool = False
+    accept: tuple[str, ...] = ("supported",)
     description: str = ""
 
     def __post_init__(self) -> None:
         for name in ("margin", "alpha"):
             object.__setattr__(self, name, unwrap_scalar(getattr(self, name)))
-        faults = [*_text_faults(self), *_number_faults(self)]
+        if isinstance(self.accept, list):
+            object.__setattr__(self, "accept", tuple(self.accept))
+        faults = [*_text_faults(self), *_number_faults(self), *_gate_faults(self)]
         if self.name in RESERVED:
             faults.append(f"{self.name!r} is the name of a built-in check; choose another")
         if self.alternative not in ALTERNATIVES:
@@ -116,6 +121,18 @@ def _number_faults(one: Any) -> list[str]:
         if not isinstance(getattr(one, name), bool)
     ]
     return faults
+
+
+def _gate_faults(one: Any) -> list[str]:
+    if not isinstance(one.accept, tuple) or not one.accept:
+        return [
+            f"accept = {excerpt(one.accept)}: expected decisions in a tuple, as ('supported', 'inconclusive')"
+        ]
+    return [
+        f"accept names {excerpt(decision)}: {did_you_mean(str(decision), DECISIONS)}"
+        for decision in one.accept
+        if decision not in DECISIONS
+    ]
 
 
 def _is_number(value: object) -> bool:

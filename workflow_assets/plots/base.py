@@ -1,0 +1,116 @@
+"""What all plots keep to: paper, ink, labels that fit, and pictures that are the same every time.
+
+Nothing is told by colour alone: markers, line styles and words tell it too.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK, MIDDLE, PALE, ACCENT = "#222222", "#666666", "#9a9a9a", "#0072b2"  # the blue of Okabe and Ito's palette
+MOST_METRICS = 4
+WIDTH = 9.5
+_LABEL = 26
+
+Form = Literal["png", "svg"]
+_TYPES = {"png": "image/png", "svg": "image/svg+xml"}
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A picture, and a title that tells it to those who cannot see it."""
+
+    title: str
+    data: bytes
+    form: Form = "png"
+
+    def base64(self) -> str:
+        """Give the picture as text."""
+        return base64.b64encode(self.data).decode()
+
+    def uri(self) -> str:
+        """Give the picture as the address of an image, which needs no file."""
+        return f"data:{_TYPES[self.form]};base64,{self.base64()}"
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Draw as we do, whatever the user has set."""
+    import matplotlib
+
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a font that lacks a letter of a name
+        matplotlib.rcdefaults()
+        matplotlib.rcParams["svg.hashsalt"] = "workflow_assets"
+        yield
+
+
+def sheet(height: float, width: float = WIDTH) -> Figure:
+    """Take a sheet, in inches; without pyplot, which would keep it and choose a backend for the whole process."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def printed(figure: Figure, title: str, form: Form) -> Plot:
+    """Give the picture of a sheet, the same bytes every time."""
+    buffer = io.BytesIO()
+    said = {"Date": None} if form == "svg" else {"Software": None}
+    figure.savefig(buffer, format=form, metadata=said, dpi=100 if form == "png" else 150)
+    return Plot(title, buffer.getvalue(), form)
+
+
+def label(text: str, width: int = _LABEL) -> str:
+    r"""Give a name in at most two lines that fit beside an axis; the middle of a longer one is left out.
+
+    >>> label("a" * 30, width=10)
+    'aaaaaaaaaa\n…aaaaaaaaa'
+    """
+    text = "".join(one for one in text if one.isprintable())
+    if len(text) > width:
+        text = _in_two(text, width)
+    return text.replace("$", r"\$")  # or matplotlib would read a formula
+
+
+def _in_two(text: str, width: int) -> str:
+    if len(text) <= 2 * width:
+        for mark in ("_", ".", "-", " "):
+            cut = text.rfind(mark, len(text) - width - 1, width)
+            if cut > 0:
+                return f"{text[: cut + 1]}\n{text[cut + 1 :]}"
+        return f"{text[:width]}\n{text[width:]}"
+    return f"{text[:width]}\n…{text[-width + 1 :]}"
+
+
+def tidy(axes: Axes, quantity: str, title: str) -> None:
+    """Name the quantity along x and say in small letters above what is drawn."""
+    axes.set_xlabel(label(quantity, 40), fontsize=9)
+    axes.set_title(title, fontsize=9, loc="left")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=8)
+
+
+def rows(axes: Axes, labels: Sequence[str]) -> None:
+    """Give each row its label, the first on top."""
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_ylim(max(len(labels), 1) - 0.4, -0.6)
+
+
+def height_of(count: int) -> float:
+    """Say how high a panel of so many rows is, in inches."""
+    return 1.2 + 0.42 * max(count, 3)
+
+
+def legend(axes: Axes, **options: Any) -> None:
+    """Show what the lines are, where it covers least."""
+    axes.legend(fontsize=8, frameon=False, **options)
