@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from workflow_assets.backends.processes import Processes
     from workflow_assets.backends.threads import Coroutines, Threads
     from workflow_assets.contracts.annotations import Array, Columns, Metrics
+    from workflow_assets.contracts.hints import Unit
     from workflow_assets.contrasts import compare_results
     from workflow_assets.experiments import Experiment
     from workflow_assets.hooks import Hooks
@@ -53,6 +54,7 @@ _HOMES = {
     "Metrics": "contracts.annotations",
     "Array": "contracts.annotations",
     "Columns": "contracts.annotations",
+    "Unit": "contracts.hints",
     "Workflow": "workflows",
     "Treatment": "treatments",
     "Replicates": "replicates",
@@ -125,6 +127,7 @@ __all__ = [
     "Store",
     "Threads",
     "Treatment",
+    "Unit",
     "Verdict",
     "Watch",
     "Workflow",

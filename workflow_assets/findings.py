@@ -24,6 +24,8 @@ FORMAT, SCHEMA = "workflow_assets report", 1
 EXIT_CODES = {"refuted": 3, "undecidable": 4, "inconclusive": 5, "supported": 6}
 """What a gate exits with for a decision that it does not accept, the gravest first; 1 is any other error."""
 
+MOST_METRICS = 20
+
 Column = Mapping[str, Any]
 
 
@@ -72,9 +74,16 @@ class Findings:
 
     @cached_property
     def judged(self) -> list[str]:
-        """The metrics that hypotheses are about, or all numbers where there is no hypothesis; those with values."""
+        """The metrics that hypotheses are about, or the first ones where there is no hypothesis; those with values."""
         about = list(dict.fromkeys(str(one["metric"]) for one in self.verdicts.values()))
-        return [name for name in about or self.numeric if any(self.values(name).values())]
+        return [name for name in about or self.shown if any(self.values(name).values())]
+
+    @cached_property
+    def shown(self) -> list[str]:
+        """The metrics that a summary has room for, those that hypotheses are about before the others."""
+        about = [str(one["metric"]) for one in self.verdicts.values()]
+        chosen = set(list(dict.fromkeys([*about, *self.numeric]))[:MOST_METRICS])
+        return [name for name in self.numeric if name in chosen]
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -188,7 +197,7 @@ def wide(
         raise UnknownNameError(f"no metric is called {metric!r}: {did_you_mean(metric, metrics)}")
     replicates = table["replicate"].drop_duplicates()
     cells = table.set_index(["replicate", "treatment"])[metric].unstack("treatment")
-    return cells.reindex(index=replicates, columns=treatments)
+    return cells.reindex(index=replicates, columns=list(treatments))
 
 
 def _frame(columns: Mapping[str, Column]) -> pd.DataFrame:

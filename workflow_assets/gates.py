@@ -12,10 +12,10 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from workflow_assets.errors import CellsFailedError, GateError, WorkflowAssetsError
-from workflow_assets.reports import Report
+from workflow_assets.reports import Report, write
 from workflow_assets.store.places import open_store
 from workflow_assets.summaries import describe
 
@@ -53,17 +53,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report = _report(given.results, given.store)
         _write(report, given)
     except (WorkflowAssetsError, OSError, ImportError, ValueError) as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201 - a command
+        _say(f"{type(error).__name__}: {error}", sys.stderr)
         return FAULT
     try:
         report.gate()
         if report.failures:
             raise CellsFailedError(describe(report))
     except GateError as error:
-        print(error, file=sys.stderr)  # noqa: T201
+        _say(error, sys.stderr)
         return error.exit_code
     except CellsFailedError as error:
-        print(error, file=sys.stderr)  # noqa: T201
+        _say(error, sys.stderr)
         return FAILED_CELLS
     return PASSED
 
@@ -90,8 +90,15 @@ def _write(report: Report, given: argparse.Namespace) -> None:
     if given.html:
         report.html(given.html)
     if given.markdown and given.markdown != "-":
-        Path(given.markdown).write_text(report.markdown(), encoding="utf-8")
-    print(report.markdown() if given.markdown == "-" else report.terminal())  # noqa: T201
+        write(given.markdown, report.markdown())
+    _say(report.markdown() if given.markdown == "-" else report.terminal())
+
+
+def _say(text: object, stream: TextIO | None = None) -> None:
+    """Print a text whatever is in it, though the stream cannot encode all of it."""
+    stream = sys.stdout if stream is None else stream
+    coding = stream.encoding or "utf-8"
+    stream.write(str(text).encode(coding, "backslashreplace").decode(coding) + "\n")
 
 
 if __name__ == "__main__":

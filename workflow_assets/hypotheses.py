@@ -59,8 +59,6 @@ class Hypothesis:
     def __post_init__(self) -> None:
         for name in ("margin", "alpha"):
             object.__setattr__(self, name, unwrap_scalar(getattr(self, name)))
-        if isinstance(self.accept, list):
-            object.__setattr__(self, "accept", tuple(self.accept))
         faults = [*_text_faults(self), *_number_faults(self), *_gate_faults(self)]
         if self.name in RESERVED:
             faults.append(f"{self.name!r} is the name of a built-in check; choose another")
@@ -125,9 +123,8 @@ def _number_faults(one: Any) -> list[str]:
 
 def _gate_faults(one: Any) -> list[str]:
     if not isinstance(one.accept, tuple) or not one.accept:
-        return [
-            f"accept = {excerpt(one.accept)}: expected decisions in a tuple, as ('supported', 'inconclusive')"
-        ]
+        given = excerpt(one.accept)
+        return [f"accept = {given}: expected a tuple of decisions, as ('supported', 'inconclusive')"]
     return [
         f"accept names {excerpt(decision)}: {did_you_mean(str(decision), DECISIONS)}"
         for decision in one.accept

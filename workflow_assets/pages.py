@@ -13,6 +13,7 @@ from workflow_assets.plots.galleries import gallery
 from workflow_assets.summaries import (
     MARKS,
     gate_words,
+    legend,
     n_words,
     provenance_rows,
     summary_rows,
@@ -31,9 +32,10 @@ h3 { font-size: 1rem; margin: 0; overflow-wrap: anywhere; }
 p { margin: .4rem 0; overflow-wrap: anywhere; } .faint { opacity: .75; font-size: .9em; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .9em; font-variant-numeric: tabular-nums; }
-th, td { text-align: left; padding: .3rem .7rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top;
-  max-width: 28rem; overflow-wrap: anywhere; }
-th { font-weight: 600; } td:first-child, th:first-child { min-width: 8rem; }
+th, td { text-align: left; padding: .3rem .9rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top;
+  white-space: nowrap; }
+th { font-weight: 600; }
+td:nth-child(-n+2), th:nth-child(-n+2) { white-space: normal; overflow-wrap: anywhere; min-width: 9rem; }
 .verdict { border: 1px solid var(--line); border-left-width: 6px; border-radius: 6px; padding: .8rem 1rem;
   margin: .8rem 0; break-inside: avoid; }
 .supported { border-left-style: solid; } .refuted { border-left-style: double; }
@@ -82,7 +84,7 @@ def experiment_page(findings: Findings) -> str:
         *([] if findings.verdicts else ["<p>No hypothesis was declared: nothing was judged.</p>"]),
         "<h2>Treatments</h2>",
         table(*summary_rows(findings)),
-        '<p class="faint">Mean ± standard deviation between replicates.</p>',
+        f'<p class="faint">{safe(legend(findings))}</p>',
         "<h2>Plots</h2>",
         *(_figure(name, plot) for name, plot in gallery(findings, "svg")),
         *_failures(findings),

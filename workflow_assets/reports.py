@@ -82,7 +82,7 @@ def write(path: str | os.PathLike[str], text: str) -> Path:
     target = Path(path)
     draft = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        draft.write_text(text, encoding="utf-8")
+        draft.write_text(text, encoding="utf-8", errors="backslashreplace")
         draft.replace(target)
     finally:
         draft.unlink(missing_ok=True)

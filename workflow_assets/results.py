@@ -262,7 +262,7 @@ class Result:
             },
             treatments={name: treatment.summary() for name, treatment in one.treatments.items()},
             metrics={name: kind.__name__ for name, kind in one.metrics.items()},
-            units={},
+            units=one.metric_units,
             cells=columns_of(self.table),
             times=columns_of(self.timings),
             steps=self._steps(),

@@ -22,12 +22,12 @@ def summary_rows(findings: Findings) -> Rows:
     columns = (findings.cells[name]["values"] for name in ("treatment", "status"))
     cells = list(zip(*columns, strict=True))
     header = ["treatment", "change", "completed", "failed"]
-    header += [quantity(findings, metric) for metric in findings.numeric]
+    header += [quantity(findings, metric) for metric in findings.shown]
     rows = []
     for name, change in findings.treatments.items():
         failed = cells.count((name, "failed"))
         row = [name, change, str(sum(one == name for one, _ in cells) - failed), str(failed)]
-        measured = (list(findings.values(metric)[name].values()) for metric in findings.numeric)
+        measured = (list(findings.values(metric)[name].values()) for metric in findings.shown)
         rows.append(row + [_spread(values) for values in measured])
     return header, rows
 
@@ -93,7 +93,7 @@ def provenance_rows(findings: Findings) -> list[tuple[str, str]]:
 
 def markdown_summary(findings: Findings) -> str:
     """Tell findings in Markdown: a table of treatments, then each verdict in full."""
-    lines = [*markdown_table(*summary_rows(findings)), "", _legend(findings)]
+    lines = [*markdown_table(*summary_rows(findings)), "", legend(findings)]
     for name, one in findings.verdicts.items():
         lines += ["", f"**{escaped(name)}: {one['decision']}** – {escaped(one['claim'])}", ""]
         lines += [f"- {escaped(line.strip())}" for line in one["text"].split("\n")[1:]]
@@ -110,7 +110,7 @@ def markdown_report(findings: Findings) -> str:
         decision = f"{MARKS[one['decision']]} **{escaped(name)}: {one['decision']}**{gate_words(one)}"
         lines.append(f"- {decision} – {escaped(_short(one))}")
         lines += [f"  - ⚠ {escaped(flag)}" for flag in one["flags"]]
-    lines += ["", *markdown_table(*summary_rows(findings)), "", _legend(findings)]
+    lines += ["", *markdown_table(*summary_rows(findings)), "", legend(findings)]
     if findings.verdicts:
         told = (one["text"] for one in findings.verdicts.values())
         lines += _folded("How it was decided", _fenced("\n\n".join(told)))
@@ -200,8 +200,11 @@ def escaped(text: Any) -> str:
     return _MARKDOWN.sub(r"\\\1", html.escape(one_line, quote=False)).replace("&gt;", ">")
 
 
-def _legend(findings: Findings) -> str:
-    return f"Metrics are mean ± standard deviation over {findings.experiment['replicates']} replicates."
+def legend(findings: Findings) -> str:
+    """Say what the numbers of the table of treatments are."""
+    rest = len(findings.numeric) - len(findings.shown)
+    more = f" {rest:,} more metrics are in the table of cells." if rest else ""
+    return f"Metrics are mean ± standard deviation over {findings.experiment['replicates']} replicates.{more}"
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

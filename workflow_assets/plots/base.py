@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import base64
 import io
+import textwrap
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -82,6 +83,24 @@ def label(text: str, width: int = _LABEL) -> str:
     return text.replace("$", r"\$")  # or matplotlib would read a formula
 
 
+def labels(names: Iterable[str], width: int = _LABEL) -> list[str]:
+    r"""Give names labels that tell them apart: where the middle of the names does, what they begin with is left out.
+
+    >>> labels(["a" * 30 + "1" + "b" * 30, "a" * 30 + "2" + "b" * 30], width=12)
+    ['…1bbbbbbbbbb\nbbbbbbbbbbb…', '…2bbbbbbbbbb\nbbbbbbbbbbb…']
+    """
+    given = list(names)
+    made = [label(name, width) for name in given]
+    for one in {one for one in made if made.count(one) > 1}:
+        alike = [place for place, other in enumerate(made) if other == one]
+        least, *_, most = sorted(given[place] for place in alike)
+        shared = next((i for i, (a, b) in enumerate(zip(least, most, strict=False)) if a != b), 0)
+        for place in alike:
+            rest = f"…{given[place][shared:]}"
+            made[place] = label(rest if len(rest) <= 2 * width else f"{rest[: 2 * width - 1]}…", width)
+    return made
+
+
 def _in_two(text: str, width: int) -> str:
     if len(text) <= 2 * width:
         for mark in ("_", ".", "-", " "):
@@ -95,9 +114,11 @@ def _in_two(text: str, width: int) -> str:
 def tidy(axes: Axes, quantity: str, title: str) -> None:
     """Name the quantity along x and say in small letters above what is drawn."""
     axes.set_xlabel(label(quantity, 40), fontsize=9)
-    axes.set_title(title, fontsize=9, loc="left")
+    axes.set_title(textwrap.fill(title, 38), fontsize=9, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8)
+    if axes.get_xscale() == "linear":
+        axes.locator_params(axis="x", nbins=5)
 
 
 def rows(axes: Axes, labels: Sequence[str]) -> None:
@@ -109,8 +130,3 @@ def rows(axes: Axes, labels: Sequence[str]) -> None:
 def height_of(count: int) -> float:
     """Say how high a panel of so many rows is, in inches."""
     return 1.2 + 0.42 * max(count, 3)
-
-
-def legend(axes: Axes, **options: Any) -> None:
-    """Show what the lines are, where it covers least."""
-    axes.legend(fontsize=8, frameon=False, **options)

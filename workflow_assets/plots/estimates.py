@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workflow_assets.findings import Findings
 from workflow_assets.plots.base import (
@@ -14,7 +14,7 @@ from workflow_assets.plots.base import (
     Plot,
     drawing,
     height_of,
-    label,
+    labels,
     printed,
     rows,
     sheet,
@@ -48,27 +48,27 @@ def estimation_plot(findings: Findings, form: Form = "png") -> Plot | None:
         return printed(figure, title, form)
 
 
-def _differences(findings: Findings, metric: str) -> list[dict]:  # type: ignore[type-arg]
+def _differences(findings: Findings, metric: str) -> list[dict[str, Any]]:
     return [dict(one) for one in findings.verdicts.values() if one["metric"] == metric and one["effect"]]
 
 
 def _draw_values(axes: Axes, findings: Findings, metric: str) -> None:
     import numpy as np
 
-    labels = []
-    for row, (treatment, measured) in enumerate(findings.values(metric).items()):
+    arms = findings.values(metric)
+    for row, measured in enumerate(arms.values()):
         values = np.asarray(list(measured.values()))
         # A fixed spread of heights, so that equal values stay apart and the picture is the same every time.
         many = len(values) > 100
         heights = row + 0.3 * (
             np.arange(len(values)) * 0.61803 % 1 * 2 - 1 if many else np.arange(len(values)) % 7 / 3 - 1
         )
-        style = {"markersize": 2, "alpha": 0.5} if many else {"markersize": 3.5}
+        style: dict[str, Any] = {"markersize": 2, "alpha": 0.5} if many else {"markersize": 3.5}
         axes.plot(values, heights, "o", color=PALE, markeredgewidth=0, rasterized=many, **style)
         if len(values):
             axes.plot([values.mean()], [row], "D", color=INK, markeredgecolor="white", markersize=7)
-        labels.append(f"{label(treatment)} (n = {len(values):,})")
-    rows(axes, labels)
+    told = zip(labels(arms), arms.values(), strict=True)
+    rows(axes, [f"{name} (n = {len(measured):,})" for name, measured in told])
     tidy(axes, quantity(findings, metric), "each replicate, and the mean (diamond)")
 
 
@@ -78,7 +78,6 @@ def _draw_differences(axes: Axes, findings: Findings, metric: str) -> None:
         axes.set_axis_off()
         axes.text(0, 1, "no difference was judged", fontsize=9, va="top", transform=axes.transAxes)
         return
-    labels = []
     for row, verdict in enumerate(verdicts):
         effect, margin = verdict["effect"], verdict["margin"]
         axes.plot([effect["low"], effect["high"]], [row, row], "-", color=ACCENT, linewidth=2)
@@ -86,9 +85,9 @@ def _draw_differences(axes: Axes, findings: Findings, metric: str) -> None:
         axes.plot([effect["estimate"]], [row], marker, color=ACCENT, markersize=8)
         for bound in bounds(verdict["alternative"], margin):
             axes.plot([bound, bound], [row - 0.3, row + 0.3], ":", color=INK, linewidth=1.5)
-        labels.append(f"{label(verdict['hypothesis'])}\n{verdict['decision']}, n = {min(verdict['n']):,}")
     axes.axvline(0, color=PALE, linewidth=0.8)
-    rows(axes, labels)
+    told = zip(labels(verdict["hypothesis"] for verdict in verdicts), verdicts, strict=True)
+    rows(axes, [f"{name}\n{one['decision']}, n = {min(one['n']):,}" for name, one in told])
     names = {verdict["effect"]["name"] for verdict in verdicts}
     what = names.pop().replace("_", " ") if len(names) == 1 else "difference"
     level = verdicts[0]["effect"]["confidence"]

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workflow_assets.findings import Findings
-from workflow_assets.plots.base import ACCENT, INK, PALE, Form, Plot, drawing, label, legend, printed, sheet
+from workflow_assets.plots.base import ACCENT, INK, PALE, Form, Plot, drawing, label, labels, printed, sheet
 from workflow_assets.plots.estimates import bounds
 from workflow_assets.summaries import quantity
 
@@ -68,17 +68,18 @@ def precision_plot(findings: Findings, form: Form = "png") -> Plot | None:
     lines = -(-len(shown) // columns)
     with drawing():
         figure = sheet(3.2 * lines, 1.5 + 2.9 * columns)
-        for place, verdict in enumerate(shown):
+        told = labels((one["hypothesis"] for one in shown), 30)
+        for place, (name, verdict) in enumerate(zip(told, shown, strict=True)):
             axes = figure.add_subplot(lines, columns, place + 1)
-            _draw(axes, findings, verdict)
-            if place == 0:
-                legend(axes, loc="upper right")
+            _draw(axes, findings, verdict, name)
+        handles, texts = axes.get_legend_handles_labels()
+        figure.legend(handles, texts, loc="outside lower center", ncols=3, fontsize=8, frameon=False)
         rest = f" ({len(drawn) - len(shown)} more are not drawn)" if len(drawn) > len(shown) else ""
         names = ", ".join(one["hypothesis"] for one in shown)
         return printed(figure, f"Precision by number of replicates: {names}{rest}", form)
 
 
-def _draw(axes: Axes, findings: Findings, verdict: Mapping[str, Any]) -> None:
+def _draw(axes: Axes, findings: Findings, verdict: Mapping[str, Any], name: str) -> None:
     import numpy as np
 
     own = min(verdict["n"])
@@ -103,8 +104,9 @@ def _draw(axes: Axes, findings: Findings, verdict: Mapping[str, Any]) -> None:
     top = float(precision.detectable[0])
     axes.set_xscale("log")
     axes.set_ylim(0, min(top, 4 * float(now.detectable[0])) * 1.05)
-    if distance <= axes.get_ylim()[1]:
-        axes.axhline(distance, linestyle=":", color=INK, linewidth=1.2, label="estimate to claimed bound")
+    axes.axhline(
+        distance, linestyle=":", color=INK, linewidth=1.2, label="from the estimate to the claimed bound"
+    )
     axes.axvline(own, color=PALE, linewidth=0.8)
     ticks = [one for one in (max(2, round(own / 8)), own, max(own * 8, 16)) if one]
     axes.set_xticks(ticks, [f"{one:,}" for one in ticks])
@@ -113,7 +115,7 @@ def _draw(axes: Axes, findings: Findings, verdict: Mapping[str, Any]) -> None:
     axes.set_xlabel(f"number of {what}", fontsize=9)
     axes.set_ylabel(label(quantity(findings, verdict["metric"]), 34), fontsize=9)
     axes.set_title(
-        f"{label(verdict['hypothesis'], 30)}\nn = {own:,}: ± {float(now.half_width[0]):.3g}",
+        f"{name}\nn = {own:,}: ± {float(now.half_width[0]):.3g}",
         fontsize=8,
         loc="left",
     )

@@ -13,7 +13,7 @@ from workflow_assets.plots.base import (
     Plot,
     drawing,
     height_of,
-    label,
+    labels,
     printed,
     rows,
     sheet,
@@ -71,15 +71,18 @@ def _draw(axes: Axes, findings: Findings, metric: str, ranks: Any) -> None:
     count, treatments = ranks.shape
     for row in range(treatments):
         places, times = np.unique(ranks[:, row], return_counts=True)
-        axes.scatter(places, np.full(len(places), row), s=260 * times / count, color=PALE, linewidths=0)
+        axes.scatter(
+            places, np.full(len(places), row), s=260 * times / count, color=PALE, linewidths=0, clip_on=False
+        )
     means = ranks.mean(axis=0)
     axes.plot(means, range(treatments), "D", color=ACCENT, markeredgecolor="white", markersize=7)
-    rows(axes, [f"{label(name)}  {mean:.2f}" for name, mean in zip(findings.treatments, means, strict=True)])
-    axes.set_xlim(0.5, treatments + 0.5)
-    axes.set_xticks(range(1, treatments + 1))
+    told = zip(labels(findings.treatments), means, strict=True)
+    rows(axes, [f"{name}  {mean:.2f}" for name, mean in told])
+    axes.set_xlim(0.4, treatments + 0.6)
     least = "least" if best_of(findings, metric) == "min" else "most"
     tidy(
         axes,
         f"rank by {quantity(findings, metric)}",
-        f"1 is the {least}; area: share of {count:,} replicates; diamond: mean",
+        f"1 has the {least}; area: share of {count:,} replicates, diamond: mean",
     )
+    axes.set_xticks(range(1, treatments + 1))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from workflow_assets.findings import Findings
-from workflow_assets.plots.base import ACCENT, INK, MIDDLE, Form, Plot, drawing, label, printed, sheet
+from workflow_assets.plots.base import ACCENT, INK, MIDDLE, Form, Plot, drawing, label, labels, printed, sheet
 from workflow_assets.summaries import quantity
 
 if TYPE_CHECKING:
@@ -26,8 +26,9 @@ def slopes_plot(findings: Findings, form: Form = "png") -> Plot | None:
     lines = -(-len(shown) // columns)
     with drawing():
         figure = sheet(3.4 * lines, 1.2 + 2.8 * columns)
-        for place, verdict in enumerate(shown):
-            _draw(figure.add_subplot(lines, columns, place + 1), findings, verdict)
+        told = labels((one["hypothesis"] for one in shown), 30)
+        for place, (name, verdict) in enumerate(zip(told, shown, strict=True)):
+            _draw(figure.add_subplot(lines, columns, place + 1), findings, verdict, name)
         rest = f" ({len(paired) - len(shown)} more are not drawn)" if len(paired) > len(shown) else ""
         names = ", ".join(one["hypothesis"] for one in shown)
         return printed(figure, f"Each replicate under both arms: {names}{rest}", form)
@@ -39,7 +40,7 @@ def _pairs(findings: Findings, verdict: Mapping[str, Any]) -> list[tuple[float, 
     return [(before[key], after[key]) for key in before if key in after]
 
 
-def _draw(axes: Axes, findings: Findings, verdict: Mapping[str, Any]) -> None:
+def _draw(axes: Axes, findings: Findings, verdict: Mapping[str, Any], name: str) -> None:
     pairs = _pairs(findings, verdict)
     count = len(pairs)
     drawn = pairs if count <= MOST_LINES else [pairs[i * count // MOST_LINES] for i in range(MOST_LINES)]
@@ -56,7 +57,7 @@ def _draw(axes: Axes, findings: Findings, verdict: Mapping[str, Any]) -> None:
     axes.set_ylabel(label(quantity(findings, verdict["metric"]), 34), fontsize=9)
     some = f", {len(drawn)} drawn" if len(drawn) < count else ""
     axes.set_title(
-        f"{label(verdict['hypothesis'], 30)}\n{count:,} pairs{some}: {risen:,} rise (solid), {fallen:,} fall",
+        f"{name}\n{count:,} pairs{some}: {risen:,} rise (solid), {fallen:,} fall",
         fontsize=8,
         loc="left",
         color=INK,

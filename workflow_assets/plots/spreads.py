@@ -13,7 +13,7 @@ from workflow_assets.plots.base import (
     Plot,
     drawing,
     height_of,
-    label,
+    labels,
     printed,
     rows,
     sheet,
@@ -59,10 +59,9 @@ def spreads_plot(findings: Findings, form: Form = "png") -> Plot | None:
 
 
 def _draw(axes: Axes, findings: Findings, metric: str) -> None:
-    labels = []
+    arms = findings.values(metric)
     highest = []
-    for row, (treatment, measured) in enumerate(findings.values(metric).items()):
-        labels.append(f"{label(treatment)} (n = {len(measured):,})")
+    for row, measured in enumerate(arms.values()):
         if len(measured) < 2:
             continue
         deviation, low, high = spread_of(list(measured.values()))
@@ -72,7 +71,8 @@ def _draw(axes: Axes, findings: Findings, metric: str) -> None:
     # The interval of very few values reaches far: it may leave the picture, but not squeeze the others.
     reach = min(max(high for _, high in highest), 4 * max(deviation for deviation, _ in highest))
     axes.set_xlim(0, 1.08 * reach or 1)
-    rows(axes, labels)
+    told = zip(labels(arms), arms.values(), strict=True)
+    rows(axes, [f"{name} (n = {len(measured):,})" for name, measured in told])
     tidy(
         axes,
         f"standard deviation of {quantity(findings, metric)}",
