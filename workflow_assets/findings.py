@@ -179,13 +179,11 @@ def accepted(verdict: Mapping[str, Any]) -> bool:
 
 def columns_of(frame: pd.DataFrame) -> dict[str, Column]:
     """Take a frame apart into columns of plain values; what is missing is None."""
-    columns = {}
+    columns: dict[str, Column] = {}
     for name, series in frame.items():
-        values = series.astype(object)
-        columns[str(name)] = {
-            "dtype": str(series.dtype),
-            "values": values.where(series.notna(), None).tolist(),
-        }
+        known = zip(series.astype(object).tolist(), series.notna().tolist(), strict=True)
+        values = [value if there else None for value, there in known]
+        columns[str(name)] = {"dtype": str(series.dtype), "values": values}
     return columns
 
 

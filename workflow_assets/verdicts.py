@@ -156,6 +156,8 @@ def _sheltered(declaration: Declaration, one: Hypothesis, arm: Callable[[str, st
     """Compare two arms; whatever goes wrong is one hypothesis's own, and costs no result."""
     try:
         return _compare(declaration, one, arm)
+    except ValueError as error:  # which says what about the values is wrong
+        return Verdict(one, "undecidable", str(error))
     except Exception as error:  # noqa: BLE001 - the user's own test among them
         return Verdict(one, "undecidable", f"judging it raised {type(error).__name__}: {error}")
 
