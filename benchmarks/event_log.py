@@ -78,7 +78,7 @@ def measure(work: Work) -> Figure:
     import dagster as dg
 
     from workflow_assets import Experiment, MemoryStore, step, to_dagster
-    from workflow_assets.plots import estimation_plot
+    from workflow_assets.plots.galleries import gallery
 
     def declared(cells: int = work.cells) -> Experiment:
         return Experiment("study", [step(trivial)], {"double": {"trivial.gain": 2.0}}, replicates=cells // 2)
@@ -91,7 +91,7 @@ def measure(work: Work) -> Figure:
     plain = declared().run(MemoryStore())
     if work.through == "job":
         plain.table  # noqa: B018, it is made when it is asked for
-        estimation_plot(plain)
+        list(gallery(plain.report()))
     engine, engine_cpu = time.perf_counter() - started, time.process_time() - cpu
 
     store = MemoryStore()

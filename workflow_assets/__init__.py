@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from workflow_assets.backends.processes import Processes
     from workflow_assets.backends.threads import Coroutines, Threads
     from workflow_assets.contracts.annotations import Array, Columns, Metrics
+    from workflow_assets.contracts.hints import Unit
+    from workflow_assets.contrasts import compare_results
     from workflow_assets.designs import Design, factorial, fractional, sampled
     from workflow_assets.experiments import Experiment
     from workflow_assets.hooks import Hooks
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from workflow_assets.orchestration.definitions import to_dagster
     from workflow_assets.provenance import Provenance, trace
     from workflow_assets.replicates import Replicates, crossed, resamples, units
+    from workflow_assets.reports import Report
     from workflow_assets.resources import per_worker
     from workflow_assets.results import Result
     from workflow_assets.sources import Source, asset_source, source
@@ -53,6 +56,7 @@ _HOMES = {
     "Metrics": "contracts.annotations",
     "Array": "contracts.annotations",
     "Columns": "contracts.annotations",
+    "Unit": "contracts.hints",
     "Workflow": "workflows",
     "Treatment": "treatments",
     "Replicates": "replicates",
@@ -81,6 +85,8 @@ _HOMES = {
     "Verdict": "verdicts",
     "factor_effects": "influences",
     "variance_components": "influences",
+    "Report": "reports",
+    "compare_results": "contrasts",
     "Provenance": "provenance",
     "trace": "provenance",
     # where data are kept
@@ -122,6 +128,7 @@ __all__ = [
     "Provenance",
     "Registry",
     "Replicates",
+    "Report",
     "Result",
     "Retries",
     "S3Store",
@@ -131,6 +138,7 @@ __all__ = [
     "Store",
     "Threads",
     "Treatment",
+    "Unit",
     "Verdict",
     "Watch",
     "Workflow",
@@ -140,6 +148,7 @@ __all__ = [
     "factor_effects",
     "factorial",
     "fractional",
+    "compare_results",
     "open_store",
     "per_worker",
     "pin",

@@ -153,6 +153,12 @@ class Declaration:
         return metrics
 
     @cached_property
+    def metric_units(self) -> dict[str, str]:
+        """The units of the metrics that declare one."""
+        steps = [node.step for workflow in self.workflows.values() for node in workflow]
+        return {name: unit for step in steps for name, unit in step.metric_units().items()}
+
+    @cached_property
     def sources(self) -> dict[str, Source[Any]]:
         """Every source that some treatment reads, by its own name."""
         return {

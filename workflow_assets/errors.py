@@ -12,6 +12,8 @@ Every error says what was given, what was expected, what to do, and which names 
     ├── UnknownNameError       a name that the experiment, store or result does not have
     │   └── UnknownResourceError  a step asks for a resource that the run was not given
     ├── CellsFailedError       some cells of a run failed; `failures` lists them
+    ├── GateError              a gate does not accept a verdict; `exit_code` says which kind
+    ├── ReportError            a saved report cannot be read
     ├── LimitError             a run is expected to take longer or write more than it may
     └── StoreError             the datum store cannot do what was asked
         ├── CodecError         no codec can encode or decode a value
@@ -21,7 +23,7 @@ Every error says what was given, what was expected, what to do, and which names 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 
 class WorkflowAssetsError(Exception):
@@ -83,6 +85,26 @@ class UnknownResourceError(UnknownNameError, KeyError):
 
 class CellsFailedError(WorkflowAssetsError):
     """Some cells of a run failed. The others finished, and their results are kept."""
+
+
+class GateError(WorkflowAssetsError):
+    """Gates do not accept the verdicts on their hypotheses.
+
+    `decisions` has the verdict of each; `exit_code` is that of the gravest: 3 refuted, 4 undecidable, 5 inconclusive,
+    6 supported where that is not accepted.
+    """
+
+    def __init__(self, message: str, decisions: Mapping[str, str], exit_code: int) -> None:
+        self.decisions = dict(decisions)
+        self.exit_code = exit_code
+        super().__init__(message)
+
+    def __reduce__(self) -> tuple[type, tuple[str, dict[str, str], int]]:
+        return type(self), (str(self), self.decisions, self.exit_code)
+
+
+class ReportError(WorkflowAssetsError, ValueError):
+    """A saved report cannot be read: it is none, is damaged, or was written by a later version."""
 
 
 class LimitError(WorkflowAssetsError):

@@ -19,6 +19,7 @@ from workflow_assets.stats.methods import METHODS, OMNIBUS, Method
 Alternative = Literal["greater", "less", "two-sided", "equivalent"]
 
 ALTERNATIVES = ("greater", "less", "two-sided", "equivalent")
+DECISIONS = ("supported", "refuted", "inconclusive", "undecidable")
 RESERVED = ("complete",)
 
 
@@ -44,7 +45,8 @@ class Hypothesis:
         paired: compare within replicates (they share their random streams); False compares the two samples.
         alpha: the accepted rate of false support; intervals have the confidence ``1 - alpha``, for "equivalent"
             ``1 - 2 * alpha``.
-        gate: make the asset check blocking, so that a job exits non-zero when the hypothesis is not supported.
+        gate: make the asset check blocking, so that a job exits non-zero when the verdict is not one of `accept`.
+        accept: the decisions that pass the check and the gate: "supported", "refuted", "inconclusive", "undecidable".
         family: claims of one family are adjusted together: see ``families`` of an experiment.
 
     >>> Hypothesis("weaker_is_better", metric="score.accuracy", treatment="strong").alternative
@@ -61,6 +63,7 @@ class Hypothesis:
     paired: bool = True
     alpha: float = 0.05
     gate: bool = False
+    accept: tuple[str, ...] = ("supported",)
     description: str = ""
     family: str = ""
 
@@ -72,7 +75,7 @@ class Hypothesis:
         given: Alternative | None = self.alternative
         if given is None:
             object.__setattr__(self, "alternative", "two-sided" if self.several else "greater")
-        faults = [*_text_faults(self), *_number_faults(self), *_test_faults(self)]
+        faults = [*_text_faults(self), *_number_faults(self), *_test_faults(self), *_gate_faults(self)]
         if self.name in RESERVED:
             faults.append(f"{self.name!r} is the name of a built-in check; choose another")
         if self.alternative not in ALTERNATIVES:
@@ -218,6 +221,17 @@ def _named_test_faults(one: Any, method: Method) -> list[str]:
             f"test = {one.test!r} knows no margin: leave out margin = {one.margin}, or choose another test"
         )
     return faults
+
+
+def _gate_faults(one: Any) -> list[str]:
+    if not isinstance(one.accept, tuple) or not one.accept:
+        given = excerpt(one.accept)
+        return [f"accept = {given}: expected a tuple of decisions, as ('supported', 'inconclusive')"]
+    return [
+        f"accept names {excerpt(decision)}: {did_you_mean(str(decision), DECISIONS)}"
+        for decision in one.accept
+        if decision not in DECISIONS
+    ]
 
 
 def _is_number(value: object) -> bool:

@@ -1,106 +1,89 @@
-"""Results told in text: Markdown for Dagster's UI, plain lines for a terminal."""
+"""Reports: findings and all the ways to tell them: a page, Markdown, a terminal, JSON, a gate."""
 
 from __future__ import annotations
 
-import statistics
-from collections import Counter
-from typing import Any
+import os
+from pathlib import Path
+from typing import Self
 
-from workflow_assets.results import Result, describe_failures
-
-
-def summary_rows(result: Result) -> tuple[list[str], list[list[str]]]:
-    """Give the header and a row for each treatment: cells, failures, and mean ± standard deviation of each metric."""
-    metrics = [name for name, kind in result.declaration.metrics.items() if kind is not str]
-    header = ["treatment", "change", "completed", "failed", *metrics]
-    rows = []
-    for name, treatment in result.declaration.treatments.items():
-        arms = [result.arm(name, metric) for metric in metrics]
-        cells = [outcome for outcome in result.outcomes if outcome.treatment == name]
-        failed = sum(outcome.failure is not None for outcome in cells)
-        row = [name, treatment.summary(), str(len(cells) - failed), str(failed)]
-        rows.append(row + [_spread(list(arm.values.values())) for arm in arms])
-    return header, rows
+from workflow_assets.errors import GateError, ReportError
+from workflow_assets.findings import EXIT_CODES, Findings
 
 
-def _spread(values: list[Any]) -> str:
-    if not values:
-        return "–"
-    import numpy as np
+class Report(Findings):
+    """What an experiment came to, ready to be told, saved and read again.
 
-    numbers = np.asarray(values, dtype=float)
-    if len(numbers) < 2:
-        return f"{numbers[0]:.4g}"
-    return f"{numbers.mean():.4g} ± {numbers.std(ddof=1):.2g}"
+    `Result.report()` makes it; `Report.load(path)` reads one that was saved, from which everything can be made again
+    without running anything.
+
+    >>> from workflow_assets import Experiment, step
+    >>> @step
+    ... def doubled(replicate: int) -> int:
+    ...     return 2 * replicate
+    >>> report = Experiment("study", [doubled], replicates=3).run().report()
+    >>> Report.from_json(report.to_json()) == report
+    True
+    """
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Save the report as JSON."""
+        return write(path, self.to_json())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a saved report.
+
+        Raises `ReportError` for a file that is none, is damaged, or was written by a later version.
+        """
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise ReportError(f"{os.fspath(path)!r} is no report: it is no text") from None
+        try:
+            return cls.from_json(text)
+        except ReportError as error:
+            raise ReportError(f"{os.fspath(path)!r}: {error}") from None
+
+    def html(self, path: str | os.PathLike[str]) -> Path:
+        """Write the report as one HTML file, which needs neither network nor scripts."""
+        from workflow_assets.pages import experiment_page
+
+        return write(path, experiment_page(self))
+
+    def markdown(self) -> str:
+        """Tell the report in Markdown, for a pull request: verdicts, a table, and the rest folded away."""
+        from workflow_assets.summaries import markdown_report
+
+        return markdown_report(self)
+
+    def terminal(self, width: int | None = None) -> str:
+        """Tell the report in plain lines of at most a width, by default that of the terminal."""
+        from workflow_assets.summaries import terminal_summary
+
+        return terminal_summary(self, width)
+
+    def gate(self) -> None:
+        """Raise `GateError` where a hypothesis with ``gate=True`` has a verdict that it does not accept.
+
+        `exit_code` tells the gravest: 3 refuted, 4 undecidable, 5 inconclusive.
+        """
+        blocked = self.blocked()
+        if blocked:
+            decisions = {name: str(one["decision"]) for name, one in blocked.items()}
+            gravest = next(decision for decision in EXIT_CODES if decision in decisions.values())
+            told = "\n".join(
+                f"gate {name!r} is {one['decision']}: {one['text']}" for name, one in blocked.items()
+            )
+            raise GateError(told, decisions, EXIT_CODES[gravest])
 
 
-def markdown_summary(result: Result) -> str:
-    """Tell results in Markdown: a table of treatments, then each verdict."""
-    header, rows = summary_rows(result)
-    lines = [_row(header), _row(["---"] * len(header)), *(_row(row) for row in rows), ""]
-    lines.append(
-        f"Metrics are mean ± standard deviation over {len(result.declaration.replicates)} replicates."
-    )
-    for verdict in result.verdicts.values():
-        first, *rest = str(verdict).split("\n")
-        name, _, claim = first.partition(": ")
-        lines += ["", f"**{name}: {claim.partition(' (')[0]}** – {verdict.hypothesis.claim()}", ""]
-        lines += [f"- {_escape(line.strip())}" for line in rest]
-    if result.failures:
-        lines += ["", "```", describe_failures(result.failures, len(result.outcomes)), "```"]
-    return "\n".join(lines)
-
-
-def _row(cells: list[str]) -> str:
-    return f"| {' | '.join(_escape(cell) for cell in cells)} |"
-
-
-def _escape(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
-
-
-def timing_rows(result: Result) -> tuple[list[str], list[list[str]]]:
-    """Give the header and a row for each step: data, those computed now, seconds and memory of each datum once."""
-    header = ["step", "data", "computed now", "total s", "median s", "max s", "peak MB"]
-    taken: dict[str, dict[str, tuple[float, int]]] = {}
-    computed: Counter[str] = Counter()
-    for row in result.outcomes:
-        computed.update(row.computed)
-        for slot, seconds in row.seconds.items():
-            taken.setdefault(slot, {})[row.keys[slot]] = seconds, row.memory[slot] or 0
-    rows = []
-    for slot in result.declaration.asset_slots:
-        data = list(taken.get(slot, {}).values())
-        seconds_of = [seconds for seconds, _ in data] or [0.0]
-        numbers = [sum(seconds_of), statistics.median(seconds_of), max(seconds_of)]
-        peak = max((memory for _, memory in data), default=0) / 2**20
-        rows.append(
-            [slot, str(len(data)), str(computed[slot]), *(f"{one:.3g}" for one in numbers), f"{peak:.0f}"]
-        )
-    return header, rows
-
-
-def markdown_timings(result: Result) -> str:
-    """Tell in Markdown what each step took."""
-    header, rows = timing_rows(result)
-    return "\n".join([_row(header), _row(["---"] * len(header)), *(_row(row) for row in rows)])
-
-
-def terminal_summary(result: Result) -> str:
-    """Tell results in plain lines that fit a terminal."""
-    header, rows = summary_rows(result)
-    table = [header, *([cell[:36] for cell in row] for row in rows)]
-    widths = [max(len(row[column]) for row in table) for column in range(len(header))]
-    lines = [
-        f"experiment {result.declaration.name}: {len(result.outcomes)} cells, {len(result.failures)} failed",
-        "",
-    ]
-    for place, row in enumerate(table):
-        lines.append("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-        if place == 0:
-            lines.append("  ".join("-" * width for width in widths))
-    for verdict in result.verdicts.values():
-        lines += ["", str(verdict)]
-    if result.failures:
-        lines += ["", describe_failures(result.failures, len(result.outcomes))]
-    return "\n".join(lines)
+def write(path: str | os.PathLike[str], text: str) -> Path:
+    """Write a file whole or not at all."""
+    target = Path(path)
+    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        draft.write_text(text, encoding="utf-8", errors="backslashreplace")
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)
+    return target

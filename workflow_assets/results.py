@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
+import os
+import platform
+import statistics
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,15 +15,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from workflow_assets.contracts.checkers import MetricType
 from workflow_assets.declarations import Declaration
 from workflow_assets.errors import CellsFailedError, UnknownNameError, did_you_mean
+from workflow_assets.findings import columns_of, wide
 from workflow_assets.outcomes import CellOutcome, Failure
-from workflow_assets.provenance import Provenance, trace
+from workflow_assets.provenance import Provenance, checkout, trace
+from workflow_assets.reports import Report
 from workflow_assets.store.base import Store
+from workflow_assets.store.codecs import installed_version
 from workflow_assets.verdicts import Arm, Verdict, judge
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FAILED, COMPLETED = "failed", "completed"
+LIBRARIES = ("workflow_assets", "numpy", "scipy", "pandas")
+"""What a verdict is computed with."""
 _DTYPES: dict[MetricType, str] = {float: "float64", int: "Int64", bool: "boolean", str: "object"}
 
 
@@ -83,7 +93,11 @@ class Result:
             "seed": pd.Series([row.seed for row in self.outcomes], dtype="int64"),
         }
         for name, kind in self.declaration.metrics.items():
-            columns[name] = pd.Series([row.metrics.get(name) for row in self.outcomes], dtype=_DTYPES[kind])
+            values = [row.metrics.get(name) for row in self.outcomes]
+            try:
+                columns[name] = pd.Series(values, dtype=_DTYPES[kind])
+            except OverflowError:  # a whole number of more than 64 bits
+                columns[name] = pd.Series(values, dtype="object")
         columns["error"] = pd.Series(
             [str(row.failure) if row.failure else None for row in self.outcomes], dtype="object"
         )
@@ -219,6 +233,101 @@ class Result:
             for slot, key in row.keys.items():
                 keys.setdefault(slot, {})[f"{row.replicate}|{row.treatment}"] = key
         return keys
+
+    def wide(self, metric: str) -> pd.DataFrame:
+        """Give a metric with a row for every replicate and a column for every treatment; missing cells are NA.
+
+        Raises `UnknownNameError` naming near matches.
+        """
+        return wide(self.table, metric, list(self.declaration.treatments), self.declaration.metrics)
+
+    def report(self, path: str | os.PathLike[str] | None = None) -> Report:
+        """Give all that there is to tell as plain values, and write it to a path as one HTML page.
+
+        The page needs neither network nor scripts. `Report.save` keeps what it is made from.
+        """
+        report = self._report
+        if path is not None:
+            report.html(path)
+        return report
+
+    @cached_property
+    def _report(self) -> Report:
+        one = self.declaration
+        overlap = one.replicates.test_fraction
+        code = getattr(one.steps[0].function, "__code__", None)
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        versions = {name: version for name in LIBRARIES if (version := installed_version(name))}
+        return Report(
+            experiment={
+                "name": one.name,
+                "description": one.description,
+                "version": one.version(),
+                "seed": one.seed,
+                "replicates": len(one.replicates),
+                "overlap": "" if overlap is None else f" re-splits, test fraction {overlap:.3g}",
+            },
+            treatments={name: treatment.summary() for name, treatment in one.treatments.items()},
+            metrics={name: kind.__name__ for name, kind in one.metrics.items()},
+            units=one.metric_units,
+            cells=columns_of(self.table),
+            times=columns_of(self.timings),
+            steps=self._steps(),
+            failures=[
+                {
+                    "treatment": failure.treatment,
+                    "replicate": failure.replicate,
+                    "step": failure.step,
+                    "kind": failure.kind,
+                    "message": failure.message,
+                    "traceback": failure.traceback,
+                }
+                for failure in self.failures
+            ],
+            verdicts={name: verdict.as_dict() for name, verdict in self.verdicts.items()},
+            made={
+                "time": now,
+                "versions": {"python": platform.python_version(), **versions},
+                "git": checkout(code.co_filename if code else ""),
+            },
+        )
+
+    def _steps(self) -> list[dict[str, Any]]:
+        """Tell of each step what its data took, each datum counted once."""
+        taken: dict[str, dict[str, tuple[float, int | None]]] = {}
+        computed: Counter[str] = Counter()
+        for row in self.outcomes:
+            computed.update(row.computed)
+            for slot, seconds in row.seconds.items():
+                taken.setdefault(slot, {})[row.keys[slot]] = seconds, row.memory[slot]
+        steps = []
+        for slot in self.declaration.asset_slots:
+            data = taken.get(slot, {}).values()
+            seconds_of = [seconds for seconds, _ in data] or [0.0]
+            steps.append(
+                {
+                    "step": slot,
+                    "data": len(data),
+                    "computed": computed[slot],
+                    "total": sum(seconds_of),
+                    "median": statistics.median(seconds_of),
+                    "max": max(seconds_of),
+                    "peak_memory": max((peak for _, peak in data if peak is not None), default=None),
+                }
+            )
+        return steps
+
+    def to_json(self) -> str:
+        """Give the report as JSON; `Report.from_json` gives it back, equal."""
+        return self.report().to_json()
+
+    def markdown(self) -> str:
+        """Tell the results in Markdown, for a pull request."""
+        return self.report().markdown()
+
+    def gate(self) -> None:
+        """Raise `GateError` where a hypothesis with ``gate=True`` has a verdict that it does not accept."""
+        self.report().gate()
 
     def raise_failures(self) -> None:
         """Raise `CellsFailedError` naming the failed cells, if there are any."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from workflow_assets.contracts.checkers import MetricType, Reported, metric_type
-from workflow_assets.contracts.hints import read_hints
+from workflow_assets.contracts.hints import marks_of, plain_hint, read_hints, unit_of
 from workflow_assets.errors import DeclarationError, UnknownNameError, did_you_mean, excerpt
 from workflow_assets.functions import Registered, as_owners, declared_faults, names_around
 from workflow_assets.mappings import FrozenDict
@@ -126,6 +126,15 @@ class Step(Registered, Generic[P, R]):
         return {
             f"{self.name}.{metric}" if metric else self.name: kind for metric, kind in self.metrics.items()
         }
+
+    def metric_units(self) -> dict[str, str]:
+        """Give the units of the metrics that declare one, by their full names."""
+        units = {self.name: unit_of(marks_of(plain_hint(self.returns))[1])}
+        for reported in (self.returns, self.records):
+            if isinstance(reported, type) and issubclass(reported, Reported):
+                fields = cast("type[Metrics]", reported).model_fields
+                units |= {f"{self.name}.{name}": unit_of(field.metadata) for name, field in fields.items()}
+        return {name: unit for name, unit in units.items() if unit is not None}
 
 
 @overload

@@ -77,12 +77,24 @@ class Verdict:
         """Whether the claim is supported."""
         return self.decision == "supported"
 
+    @property
+    def accepted(self) -> bool:
+        """Whether the decision is one that the hypothesis's check and gate let pass."""
+        return self.decision in self.hypothesis.accept
+
     def as_dict(self) -> dict[str, Any]:
-        """Give the verdict as plain values, ready for JSON."""
+        """Give the verdict as plain values, ready for JSON; `text` is what it says in words."""
         one = self.hypothesis
         return {
             "hypothesis": one.name,
+            "description": one.description,
             "claim": one.claim(),
+            "metric": one.metric,
+            "treatment": one.treatment,
+            "against": one.against,
+            "paired": one.paired,
+            "gate": one.gate,
+            "accept": list(one.accept),
             "decision": self.decision,
             "reason": self.reason,
             "test": self.test,
@@ -91,13 +103,16 @@ class Verdict:
             "df": self.df,
             "p": self.p,
             "p_adjusted": self.p_adjusted,
+            "exact": self.exact,
             "alpha": one.alpha,
             "margin": one.margin,
             "alternative": one.alternative,
             "estimand": self.estimand,
+            "effect": None if self.effect is None else dataclasses.asdict(self.effect),
             "effects": [dataclasses.asdict(effect) for effect in self.effects],
             "note": self.note,
-            "flags": list(self.flags),
+            "flags": [str(flag) for flag in self.flags],
+            "text": str(self),
         }
 
     def __str__(self) -> str:
@@ -131,11 +146,21 @@ def judge(declaration: Declaration, arm: Callable[[str, str], Arm]) -> dict[str,
     """
     from workflow_assets.stats.families import holm
 
-    verdicts = [_compare(declaration, one, arm) for one in declaration.hypotheses]
+    verdicts = [_sheltered(declaration, one, arm) for one in declaration.hypotheses]
     adjusted = holm([1.0 if verdict.p is None else verdict.p for verdict in verdicts])
     return {
         verdict.hypothesis.name: _decide(verdict, p) for verdict, p in zip(verdicts, adjusted, strict=True)
     }
+
+
+def _sheltered(declaration: Declaration, one: Hypothesis, arm: Callable[[str, str], Arm]) -> Verdict:
+    """Compare two arms; whatever goes wrong is one hypothesis's own, and costs no result."""
+    try:
+        return _compare(declaration, one, arm)
+    except ValueError as error:  # which says what about the values is wrong
+        return Verdict(one, "undecidable", str(error))
+    except Exception as error:  # noqa: BLE001 - the user's own test among them
+        return Verdict(one, "undecidable", f"judging it raised {type(error).__name__}: {error}")
 
 
 def _decide(verdict: Verdict, p_adjusted: float) -> Verdict:

@@ -6,7 +6,7 @@ import dataclasses
 import inspect
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, NewType, TypeVar, Union, get_args, get_origin
 
 
@@ -83,3 +83,23 @@ def marks_of(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
         base, *marks = get_args(annotation)
         return base, tuple(marks)
     return annotation, ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Unit:
+    """The unit of a metric, for `Annotated`: reports and plots name it.
+
+    >>> from typing import Annotated
+    >>> Length = Annotated[float, Unit("µm")]
+    """
+
+    name: str
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name.strip():
+            raise TypeError(f"Unit({self.name!r}): give the unit's name, as in Unit('µm')")
+
+
+def unit_of(marks: Iterable[Any]) -> str | None:
+    """Give the name of the unit among what a type is annotated with."""
+    return next((mark.name for mark in marks if isinstance(mark, Unit)), None)

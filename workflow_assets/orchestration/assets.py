@@ -1,7 +1,7 @@
 """An experiment's assets: sources, steps over the grid of treatments and replicates, and the results."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from typing import Any
 
@@ -31,21 +31,28 @@ from workflow_assets.orchestration.pools import needs_tags
 from workflow_assets.orchestration.types import column_schema
 from workflow_assets.orchestration.versions import CodeVersions
 from workflow_assets.plans import Plan
-from workflow_assets.plots import estimation_plot
+from workflow_assets.plots.base import Plot
+from workflow_assets.plots.galleries import gallery
 from workflow_assets.provenance import Origins
-from workflow_assets.reports import markdown_summary, markdown_timings, terminal_summary
 from workflow_assets.resources import PerWorker
 from workflow_assets.results import Result, describe_failures
 from workflow_assets.runs import Run
 from workflow_assets.sources import AssetSource, Source
 from workflow_assets.store.base import Record, Store
 from workflow_assets.store.codecs import encode
+from workflow_assets.summaries import markdown_summary, markdown_timings, terminal_summary
 
 TRACING = (
     "workflow_assets.trace(store, key), for a materialisation's key, tells code, parameters, inputs and seed"
 )
 """Said once for each asset, since each of thousands of materialisations would have to be stored with it."""
 
+
+MOST_PICTURE = 300_000
+"""Bytes of a picture that goes into an event, which Dagster stores and loads whole."""
+
+TERMINAL = 120
+"""Columns of a line in Dagster's log."""
 
 SOURCES = "sources"
 """The entry of the results' metadata that names the content of each source that they are made of."""
@@ -249,7 +256,7 @@ def results_assets(
                 data_version=dg.DataVersion(record.key),
                 tags=log.pointer_tags([*steps, *source_keys(experiment)]),
             )
-        context.log.info(terminal_summary(result))
+        context.log.info(_told(lambda: terminal_summary(result.report(), TERMINAL), str))
         checks = [check.name for check in context.selected_asset_check_keys]
         yield from evaluate(experiment, result, checks)
         if reasons := blocking_reasons(result, checks):
@@ -358,11 +365,32 @@ def _results_metadata(result: Result, key: str, plan: Plan) -> dict[str, Any]:
         "key": key,
         "dagster/row_count": len(result.outcomes),
         "failed": len(result.failures),
-        "summary": dg.MetadataValue.md(markdown_summary(result)),
-        "steps": dg.MetadataValue.md(markdown_timings(result)),
+        "summary": _told(lambda: markdown_summary(result.report())),
+        "steps": _told(lambda: markdown_timings(result.report())),
     }
     if plan.sources:
         metadata[SOURCES] = {name: planned.key for name, planned in plan.sources.items()}
-    if (plot := estimation_plot(result)) is not None:
-        metadata["plot"] = dg.MetadataValue.md(f"![{plot.title}](data:image/png;base64,{plot.base64()})")
+    try:
+        report = result.report()
+    except Exception:  # noqa: BLE001 - the summary says it
+        return metadata
+    for name, plot in gallery(report):
+        entry = "plot" if name == "estimation" else f"plot of {name}"
+        metadata[entry] = dg.MetadataValue.md(_picture(plot))
     return metadata
+
+
+def _told(tell: Callable[[], str], show: Callable[[str], Any] = dg.MetadataValue.md) -> Any:
+    """Tell of results that are stored; that this fails does not lose them."""
+    try:
+        return show(tell())
+    except Exception as error:  # noqa: BLE001 - whatever it is, the results stand
+        return show(f"The results are stored; telling of them raised {type(error).__name__}: {error}")
+
+
+def _picture(plot: Plot | str) -> str:
+    if isinstance(plot, str):
+        return plot
+    if len(plot.data) > MOST_PICTURE:
+        return f"{plot.title}: the picture is too large to be kept here; `result.report(path)` shows it"
+    return f"![{plot.title}]({plot.uri()})"

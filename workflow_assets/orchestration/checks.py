@@ -31,7 +31,7 @@ def check_specs(declaration: Declaration) -> list[dg.AssetCheckSpec]:
                 asset=key,
                 blocking=one.gate,
                 description=f"{description}Claim: {one.claim()}.",
-                metadata={"gate": one.gate, "alpha": one.alpha},
+                metadata={"gate": one.gate, "accept": list(one.accept), "alpha": one.alpha},
             )
         )
     return specs
@@ -45,16 +45,25 @@ def evaluate(
         yield _completeness(declaration, result)
     for name, verdict in result.verdicts.items():
         if name in selected:
-            yield _evaluation(declaration, result, verdict)
+            try:
+                yield _evaluation(declaration, result, verdict)
+            except Exception as error:  # noqa: BLE001 - one check that cannot be told costs no other
+                yield dg.AssetCheckResult(
+                    asset_key=results_key(declaration.name),
+                    check_name=name,
+                    passed=False,
+                    severity=dg.AssetCheckSeverity.ERROR,
+                    description=f"{verdict.decision}; telling of it raised {type(error).__name__}: {error}",
+                )
 
 
 def blocking_reasons(result: Result, selected: Sequence[str]) -> list[str]:
-    """Say why a run must not succeed: failed cells, and gated hypotheses that are not supported."""
+    """Say why a run must not succeed: failed cells, and gates that do not accept their verdicts."""
     reasons = []
     if COMPLETE in selected and result.failures:
         reasons.append(describe_failures(result.failures, len(result.outcomes)))
     for name, verdict in result.verdicts.items():
-        if name in selected and verdict.hypothesis.gate and not verdict.supported:
+        if name in selected and verdict.hypothesis.gate and not verdict.accepted:
             reasons.append(f"gate {name!r} is {verdict.decision}: {verdict}")
     return reasons
 
@@ -119,7 +128,7 @@ def _evaluation(declaration: Declaration, result: Result, verdict: Verdict) -> d
     return dg.AssetCheckResult(
         asset_key=results_key(declaration.name),
         check_name=one.name,
-        passed=verdict.supported,
+        passed=verdict.accepted,
         severity=dg.AssetCheckSeverity.ERROR if one.gate else dg.AssetCheckSeverity.WARN,
         description="; ".join(line.strip() for line in str(verdict).splitlines()),
         metadata=metadata,

@@ -1,5 +1,6 @@
 """The job of an experiment runs its whole grid, remembers it, and judges it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import dagster as dg
@@ -144,20 +145,51 @@ def test_check_alone_before_any_run_says_that_nothing_is_stored(bench: Bench, st
     assert study.calls() == []
 
 
-def test_results_have_a_markdown_table_and_a_plot(bench: Bench) -> None:
-    result = bench.job()
+def results_metadata(result: dg.ExecuteInProcessResult) -> Mapping[str, dg.MetadataValue]:
     event = next(
         event
         for event in result.all_events
         if event.event_type_value == "ASSET_MATERIALIZATION"
         and event.asset_key == dg.AssetKey(["study", "results"])
     )
-    metadata = event.materialization.metadata
+    return event.materialization.metadata
+
+
+def test_results_have_a_markdown_table_and_plots(bench: Bench) -> None:
+    metadata = results_metadata(bench.job())
     summary, plot = str(metadata["summary"].value), str(metadata["plot"].value)
     assert "| treatment | change |" in summary
     assert "| double | scaled.k = 2.0 | 8 | 0 |" in summary
     assert "**doubling_adds: supported**" in summary
     assert plot.startswith("![total under 3 treatments, 8 replicates each](data:image/png;base64,")
+    for name in ("pairs", "ranks", "precision", "variation", "time"):
+        assert "](data:image/png;base64," in str(metadata[f"plot of {name}"].value)
+
+
+def test_telling_that_fails_costs_neither_results_nor_checks(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("no ink")
+
+    monkeypatch.setattr("workflow_assets.orchestration.assets.markdown_summary", broken)
+    monkeypatch.setattr("workflow_assets.orchestration.assets.terminal_summary", broken)
+    monkeypatch.setattr("workflow_assets.orchestration.checks._effects", broken)
+    result = bench.job()
+    assert result.success
+    assert len(bench.table()) == 24
+    assert "raised ZeroDivisionError: no ink" in str(results_metadata(result)["summary"].value)
+    evaluation = checks(result)["doubling_adds"]
+    assert not evaluation.passed
+    assert evaluation.description == "supported; telling of it raised ZeroDivisionError: no ink"
+
+
+def test_gate_lets_pass_what_it_accepts(study: Study, store: FileStore, instance: dg.DagsterInstance) -> None:
+    study.edit('alternative="less")', 'alternative="less", gate=True, accept=("supported", "refuted"))')
+    result = Bench(study.experiment(), store, instance).job()
+    assert result.success
+    assert checks(result)["tripling_removes"].passed
+    assert checks(result)["tripling_removes"].metadata["decision"].value == "refuted"
 
 
 def test_baseline_and_treatment_differ_by_exactly_thirty_in_every_replicate(

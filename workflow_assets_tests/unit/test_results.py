@@ -6,8 +6,8 @@ import pytest
 
 from workflow_assets import Experiment, Hypothesis, Metrics, Result, Treatment, step
 from workflow_assets.errors import CellsFailedError, UnknownNameError
-from workflow_assets.plots import estimation_plot
-from workflow_assets.reports import markdown_summary, terminal_summary
+from workflow_assets.plots.estimates import estimation_plot
+from workflow_assets.summaries import markdown_summary, terminal_summary
 
 
 class Measured(Metrics):
@@ -96,7 +96,7 @@ def test_ranking_is_by_mean_or_median_and_ties_keep_the_order_of_declaration() -
 
 
 def test_summaries_tell_treatments_verdicts_and_failures() -> None:
-    markdown, text = markdown_summary(result()), terminal_summary(result())
+    markdown, text = markdown_summary(result().report()), terminal_summary(result().report())
     assert "| other | measure.fail = True | 2 | 1 |" in markdown
     assert "| baseline | no change | 3 | 0 | 1.5 ± 1 | 1 ± 1 |" in markdown
     for summary in (markdown, text):
@@ -107,10 +107,10 @@ def test_summaries_tell_treatments_verdicts_and_failures() -> None:
 
 
 def test_plot_is_a_picture_that_tells_metric_treatments_and_count_and_is_the_same_every_time() -> None:
-    plots = [estimation_plot(result()) for _ in range(2)]
+    plots = [estimation_plot(result().report()) for _ in range(2)]
     assert plots[0] is not None
     assert plots[0].title == "measure.size, measure.count under 2 treatments, 3 replicates each"
-    assert plots[0].png.startswith(b"\x89PNG")
+    assert plots[0].data.startswith(b"\x89PNG")
     assert plots[0] == plots[1]
 
 
@@ -119,7 +119,7 @@ def test_nothing_is_drawn_where_nothing_was_measured() -> None:
     def text() -> str:
         return "x"
 
-    assert estimation_plot(Experiment("texts", [text]).run()) is None
+    assert estimation_plot(Experiment("texts", [text]).run().report()) is None
 
 
 def test_looking_at_a_result_shows_cells_and_verdicts() -> None:

@@ -1,0 +1,66 @@
+"""Slopes: each replicate from one arm to the other, which shows what pairing does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from workflow_assets.findings import Findings
+from workflow_assets.plots.base import ACCENT, INK, MIDDLE, Form, Plot, drawing, label, labels, printed, sheet
+from workflow_assets.summaries import quantity
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MOST_LINES = 200
+MOST_PANELS = 6
+
+
+def slopes_plot(findings: Findings, form: Form = "png") -> Plot | None:
+    """Draw the pairs of each paired hypothesis, six hypotheses and 200 pairs of each at most."""
+    paired = [one for one in findings.verdicts.values() if one["paired"] and _pairs(findings, one)]
+    shown = paired[:MOST_PANELS]
+    if not shown:
+        return None
+    columns = min(3, len(shown))
+    lines = -(-len(shown) // columns)
+    with drawing():
+        figure = sheet(3.4 * lines, 1.2 + 2.8 * columns)
+        told = labels((one["hypothesis"] for one in shown), 30)
+        for place, (name, verdict) in enumerate(zip(told, shown, strict=True)):
+            _draw(figure.add_subplot(lines, columns, place + 1), findings, verdict, name)
+        rest = f" ({len(paired) - len(shown)} more are not drawn)" if len(paired) > len(shown) else ""
+        names = ", ".join(one["hypothesis"] for one in shown)
+        return printed(figure, f"Each replicate under both arms: {names}{rest}", form)
+
+
+def _pairs(findings: Findings, verdict: Mapping[str, Any]) -> list[tuple[float, float]]:
+    values = findings.values(verdict["metric"])
+    before, after = values[verdict["against"]], values[verdict["treatment"]]
+    return [(before[key], after[key]) for key in before if key in after]
+
+
+def _draw(axes: Axes, findings: Findings, verdict: Mapping[str, Any], name: str) -> None:
+    pairs = _pairs(findings, verdict)
+    count = len(pairs)
+    drawn = pairs if count <= MOST_LINES else [pairs[i * count // MOST_LINES] for i in range(MOST_LINES)]
+    weight = 0.7 if len(drawn) <= 40 else 0.35
+    for before, after in drawn:
+        style = "-" if after > before else "--" if after < before else ":"
+        axes.plot([0, 1], [before, after], style, color=MIDDLE, linewidth=weight, alpha=0.8)
+    means = [sum(pair[arm] / count for pair in pairs) for arm in (0, 1)]
+    axes.plot([0, 1], means, "D-", color=ACCENT, markeredgecolor="white", markersize=8, linewidth=2.5)
+    risen = sum(after > before for before, after in pairs)
+    fallen = sum(after < before for before, after in pairs)
+    axes.set_xticks([0, 1], [label(verdict["against"], 16), label(verdict["treatment"], 16)])
+    axes.set_xlim(-0.25, 1.25)
+    axes.set_ylabel(label(quantity(findings, verdict["metric"]), 34), fontsize=9)
+    some = f", {len(drawn)} drawn" if len(drawn) < count else ""
+    axes.set_title(
+        f"{name}\n{count:,} pairs{some}: {risen:,} rise (solid), {fallen:,} fall",
+        fontsize=8,
+        loc="left",
+        color=INK,
+    )
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=8)
