@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from workflow_assets.canonical import unwrap_scalar
 from workflow_assets.errors import DeclarationError, did_you_mean, excerpt
+from workflow_assets.flags import override_faults
+from workflow_assets.mappings import FrozenDict
 from workflow_assets.names import identifier_fault
 from workflow_assets.stats.methods import METHODS, PAIRED_TESTS, UNPAIRED_TESTS
 
@@ -36,6 +39,9 @@ class Hypothesis:
         paired: compare within replicates (they share their random streams); False compares the two samples.
         alpha: the accepted rate of false support; intervals have the confidence ``1 - alpha``.
         gate: make the asset check blocking, so that a job exits non-zero when the hypothesis is not supported.
+        family: what hypotheses are counted together that ask the same in different words, when they are confirmed; by
+            default those that compare the same treatments on the same metric.
+        overrides: why flags on the verdict do not matter, by their codes; they are shown, with these reasons.
 
     >>> Hypothesis("weaker_is_better", metric="score.accuracy", treatment="strong").alternative
     'greater'
@@ -52,11 +58,15 @@ class Hypothesis:
     alpha: float = 0.05
     gate: bool = False
     description: str = ""
+    family: str = ""
+    overrides: Mapping[str, str] = field(default_factory=FrozenDict, hash=False)
 
     def __post_init__(self) -> None:
         for name in ("margin", "alpha"):
             object.__setattr__(self, name, unwrap_scalar(getattr(self, name)))
-        faults = [*_text_faults(self), *_number_faults(self)]
+        faults = [*_text_faults(self), *_number_faults(self), *override_faults(self.overrides)]
+        if isinstance(self.overrides, Mapping):
+            object.__setattr__(self, "overrides", FrozenDict(self.overrides))
         if self.name in RESERVED:
             faults.append(f"{self.name!r} is the name of a built-in check; choose another")
         if self.alternative not in ALTERNATIVES:
@@ -96,6 +106,7 @@ def _text_faults(one: Any) -> list[str]:
             ("treatment", "a treatment's name"),
             ("against", "a treatment's name"),
             ("description", "a text"),
+            ("family", "a family's name"),
         )
         if not isinstance(getattr(one, name), str)
     ]

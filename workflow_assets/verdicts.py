@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workflow_assets.declarations import Declaration
+from workflow_assets.flags import Flag, budgets, dropping, low_n
 from workflow_assets.hypotheses import Hypothesis
 from workflow_assets.streams import generator
 
@@ -37,7 +38,8 @@ class Verdict:
     `decision` is "supported" (the adjusted p is at most alpha, in the stated direction and beyond the margin),
     "refuted" (the interval excludes the claim), "inconclusive" (neither), or "undecidable" (`reason` says why).
     `effect` is the mean difference in the metric's own units, `effects` has the standardised ones too; each has an
-    interval. `flags` name what a reader should know before trusting the verdict.
+    interval. `flags` name what a reader should know before trusting the verdict, overridden or not. `preregistration`
+    is the digest of the one that the verdict answers, "" for a verdict of exploration.
     """
 
     hypothesis: Hypothesis
@@ -52,7 +54,8 @@ class Verdict:
     exact: bool = False
     note: str = ""
     effects: tuple[Effect, ...] = ()
-    flags: tuple[str, ...] = ()
+    flags: tuple[Flag, ...] = ()
+    preregistration: str = ""
 
     @property
     def effect(self) -> Effect | None:
@@ -76,6 +79,20 @@ class Verdict:
         """Whether the claim is supported."""
         return self.decision == "supported"
 
+    @property
+    def clean(self) -> bool:
+        """Whether there is no flag at all: one that was overridden is still one."""
+        return not self.flags
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether the claim is supported by a preregistered confirmation, on data that nobody had seen before.
+
+        Flags may be on it besides: see `clean`.
+        """
+        stale = any(flag.code in ("reused_data", "peeking") for flag in self.flags)
+        return self.supported and bool(self.preregistration) and not stale
+
     def as_dict(self) -> dict[str, Any]:
         """Give the verdict as plain values, ready for JSON."""
         one = self.hypothesis
@@ -96,14 +113,15 @@ class Verdict:
             "estimand": self.estimand,
             "effects": [dataclasses.asdict(effect) for effect in self.effects],
             "note": self.note,
-            "flags": list(self.flags),
+            "flags": [flag.as_dict() for flag in self.flags],
+            "preregistration": self.preregistration,
         }
 
     def __str__(self) -> str:
         one = self.hypothesis
         head = f"{one.name}: {self.decision} ({one.claim()})"
         if self.effect is None or self.p is None or self.p_adjusted is None:
-            return "\n  ".join([head, self.reason, *(f"! {flag}" for flag in self.flags)])
+            return "\n  ".join([head, self.reason, *(f"! {flag.told()}" for flag in self.flags)])
         effect = self.effect
         pairs = f"{self.n[0]} pairs" if one.paired else f"{self.n[0]} and {self.n[1]} values"
         others = ", ".join(
@@ -117,7 +135,8 @@ class Verdict:
             f"{self.test}, {pairs}: p = {self.p:.3g}, adjusted {self.p_adjusted:.3g}; {self.reason}",
             *([others] if others else []),
             *([self.note] if self.note else []),
-            *(f"! {flag}" for flag in self.flags),
+            *([f"preregistered as {self.preregistration}"] if self.preregistration else []),
+            *(f"! {flag.told()}" for flag in self.flags),
         ]
         return "\n  ".join(lines)
 
@@ -133,11 +152,12 @@ def judge(declaration: Declaration, arm: Callable[[str, str], Arm]) -> dict[str,
     verdicts = [_compare(declaration, one, arm) for one in declaration.hypotheses]
     adjusted = holm([1.0 if verdict.p is None else verdict.p for verdict in verdicts])
     return {
-        verdict.hypothesis.name: _decide(verdict, p) for verdict, p in zip(verdicts, adjusted, strict=True)
+        verdict.hypothesis.name: decided(verdict, p) for verdict, p in zip(verdicts, adjusted, strict=True)
     }
 
 
-def _decide(verdict: Verdict, p_adjusted: float) -> Verdict:
+def decided(verdict: Verdict, p_adjusted: float) -> Verdict:
+    """Give the verdict with the decision that its p value leads to, adjusted for all that was asked."""
     from workflow_assets.stats.decisions import decide
 
     if verdict.p is None:
@@ -160,9 +180,12 @@ def _compare(declaration: Declaration, one: Hypothesis, arm: Callable[[str, str]
     flags = [*_failure_flags(first), *_failure_flags(second)]
     x, y, dropped = _aligned(first, second, one.paired)
     flags += dropped
+    flags += dropping([(arm.treatment, arm.expected - _usable(arm), arm.expected) for arm in (first, second)])
+    flags += budgets({name: declaration.treatments[name].tuned for name in (one.treatment, one.against)})
     n = (len(x), len(y))
     if reason := undecidable_reason(x, y, paired=one.paired):
         return Verdict(one, "undecidable", reason, n=n, flags=tuple(flags))
+    flags += low_n(n, one.paired)
     overlap = declaration.replicates.test_fraction
     boolean = declaration.metrics[one.metric] is bool
     margin = float(one.margin)
@@ -173,9 +196,9 @@ def _compare(declaration: Declaration, one: Hypothesis, arm: Callable[[str, str]
         else:
             test, why = one.test, "chosen in the declaration"
             if overlap is not None:
-                flags.append(f"the replicates are overlapping re-splits, which {test} does not account for")
+                flags.append(_overlap(test))
     elif overlap is not None and test != "corrected_resampled_t":
-        flags.append(f"the replicates are overlapping re-splits, which {test} does not account for")
+        flags.append(_overlap(test))
     confidence = 1 - one.alpha
     inflation = resampling_inflation(n[0], overlap) if overlap is not None and one.paired else 1.0
     try:
@@ -220,28 +243,35 @@ def _compare(declaration: Declaration, one: Hypothesis, arm: Callable[[str, str]
     )
 
 
-def _failure_flags(arm: Arm) -> list[str]:
-    flags = []
+def _overlap(test: str) -> Flag:
+    return Flag("overlap", f"the replicates are overlapping re-splits, which {test} does not account for")
+
+
+def _usable(arm: Arm) -> int:
+    return sum(math.isfinite(value) for value in arm.values.values())
+
+
+def _failure_flags(arm: Arm) -> list[Flag]:
+    told = []
     if arm.failed:
-        flags.append(f"{arm.failed} of {arm.expected} cells of {arm.treatment} failed and are left out")
+        told.append(f"{arm.failed} of {arm.expected} cells of {arm.treatment} failed and are left out")
     missing = arm.expected - arm.failed - len(arm.values)
     if missing:
-        flags.append(
+        told.append(
             f"{missing} of {arm.expected} cells of {arm.treatment} have no {arm.metric} and are left out"
         )
-    return flags
+    return [Flag("dropped_cells", one) for one in told]
 
 
-def _aligned(first: Arm, second: Arm, paired: bool) -> tuple[list[float], list[float], list[str]]:
+def _aligned(first: Arm, second: Arm, paired: bool) -> tuple[list[float], list[float], list[Flag]]:
     """Give the two arms' finite values, by replicate where they are paired, and say what was dropped."""
     one, two = ({key: float(value) for key, value in arm.values.items()} for arm in (first, second))
     flags = []
     for arm, values in ((first, one), (second, two)):
         unusable = [key for key, value in values.items() if not math.isfinite(value)]
         if unusable:
-            flags.append(
-                f"{len(unusable)} values of {arm.metric} under {arm.treatment} are not finite and are left out"
-            )
+            told = f"{len(unusable)} values of {arm.metric} under {arm.treatment} are not finite and are left out"
+            flags.append(Flag("dropped_cells", told))
         for key in unusable:
             del values[key]
     if not paired:
