@@ -130,8 +130,9 @@ class Look:
         )  # after any time
         earlier = [entry.told for entry in looks if entry.when < first]
         yield from _peeking(verdict, about, earlier)
-        yield from _selected_seed(about, [entry.told for entry in looks])
         declared = self._confirms
+        # An attempt that came later takes nothing from a confirmation: it has spent its own share of alpha.
+        yield from _selected_seed(about, earlier if declared else [entry.told for entry in looks])
         if declared is None:
             yield from _changed_claim(about, earlier)
             return
