@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from workflow_assets.backends.threads import Coroutines, Threads
     from workflow_assets.contracts.annotations import Array, Columns, Metrics
     from workflow_assets.experiments import Experiment
+    from workflow_assets.flags import Flag
     from workflow_assets.hooks import Hooks
     from workflow_assets.hypotheses import Hypothesis
     from workflow_assets.inspections import verify
+    from workflow_assets.ledgers import Ledger
     from workflow_assets.orchestration.buckets import s3_store
     from workflow_assets.orchestration.definitions import to_dagster
+    from workflow_assets.preregistrations import Confirmation, Preregistration
     from workflow_assets.provenance import Provenance, trace
     from workflow_assets.replicates import Replicates, resamples
     from workflow_assets.resources import per_worker
@@ -71,6 +74,10 @@ _HOMES = {
     # results
     "Result": "results",
     "Verdict": "verdicts",
+    "Flag": "flags",
+    "Confirmation": "preregistrations",
+    "Preregistration": "preregistrations",
+    "Ledger": "ledgers",
     "Provenance": "provenance",
     "trace": "provenance",
     # where data are kept
@@ -96,17 +103,21 @@ _HOMES = {
 __all__ = [
     "Array",
     "Columns",
+    "Confirmation",
     "Coroutines",
     "Dask",
     "Experiment",
     "File",
     "FileStore",
+    "Flag",
     "Hooks",
     "Hypothesis",
     "Items",
+    "Ledger",
     "MemoryStore",
     "Metrics",
     "Picture",
+    "Preregistration",
     "Processes",
     "Provenance",
     "Registry",

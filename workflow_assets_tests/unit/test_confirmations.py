@@ -1,5 +1,7 @@
 """A confirmation is written down before its data exist, takes fresh replicates, and spends alpha."""
 
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -75,6 +77,29 @@ def test_preregistration_is_stored_before_the_first_cell(store: MemoryStore) -> 
     assert "attempt 1 of 1" in str(written)
 
 
+def test_preregistration_is_on_disk_before_the_first_cell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[bool] = []
+    genuine = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        genuine(descriptor)
+        waited.append(Path(f"/proc/self/fd/{descriptor}").readlink().name == "records.jsonl")
+
+    monkeypatch.setattr("workflow_assets.store.logs.os.fsync", fsync)
+    seen: list[bool] = []
+
+    @step
+    def looking(replicate: int) -> float:
+        seen.append(any(waited))
+        return float(replicate)
+
+    claims = [Hypothesis("better", "looking", "more")]
+    Experiment("looking", [looking], {"more": {}}, 4, claims).confirm("better", 2, store=FileStore(tmp_path))
+    assert seen == [True, True]
+
+
 def test_preregistration_changes_its_digest_with_whatever_it_says(store: MemoryStore) -> None:
     study().confirm("better", 3, store=store)
     (told,) = Ledger(store, "study").preregistrations()
@@ -115,7 +140,7 @@ def test_only_the_chosen_are_judged_and_adjusted_for_each_other(store: MemorySto
 
 
 def test_attempts_are_counted_in_a_family_by_whatever_name_and_seed(store: MemoryStore) -> None:
-    shifted = {"shift": 9.0}
+    shifted: dict[str, Any] = {"shift": 9.0}
     assert study(**shifted).confirm("better", 9, store=store).verdict("better").confirmed
     for number, other in enumerate(
         (study(("renamed",), **shifted), study(seed=1, **shifted), study(alternative="two-sided", **shifted)),
