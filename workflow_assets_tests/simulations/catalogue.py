@@ -1,5 +1,5 @@
 """All simulations."""
 
-from workflow_assets_tests.simulations import means
+from workflow_assets_tests.simulations import lineages, means
 
-SIMULATIONS = [*means.SIMULATIONS]
+SIMULATIONS = [*means.SIMULATIONS, *lineages.SIMULATIONS]
