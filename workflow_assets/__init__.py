@@ -18,12 +18,15 @@ if TYPE_CHECKING:
     from workflow_assets.contrasts import compare_results
     from workflow_assets.designs import Design, factorial, fractional, sampled
     from workflow_assets.experiments import Experiment
+    from workflow_assets.flags import Flag
     from workflow_assets.hooks import Hooks
     from workflow_assets.hypotheses import Hypothesis
     from workflow_assets.influences import factor_effects, variance_components
     from workflow_assets.inspections import verify
+    from workflow_assets.ledgers import Ledger
     from workflow_assets.orchestration.buckets import s3_store
     from workflow_assets.orchestration.definitions import to_dagster
+    from workflow_assets.preregistrations import Confirmation, Preregistration
     from workflow_assets.provenance import Provenance, trace
     from workflow_assets.replicates import Replicates, crossed, resamples, units
     from workflow_assets.reports import Report
@@ -87,6 +90,10 @@ _HOMES = {
     "variance_components": "influences",
     "Report": "reports",
     "compare_results": "contrasts",
+    "Flag": "flags",
+    "Confirmation": "preregistrations",
+    "Preregistration": "preregistrations",
+    "Ledger": "ledgers",
     "Provenance": "provenance",
     "trace": "provenance",
     # where data are kept
@@ -112,18 +119,22 @@ _HOMES = {
 __all__ = [
     "Array",
     "Columns",
+    "Confirmation",
     "Coroutines",
     "Dask",
     "Design",
     "Experiment",
     "File",
     "FileStore",
+    "Flag",
     "Hooks",
     "Hypothesis",
     "Items",
+    "Ledger",
     "MemoryStore",
     "Metrics",
     "Picture",
+    "Preregistration",
     "Processes",
     "Provenance",
     "Registry",

@@ -43,7 +43,7 @@ def accept(store: Store, step: str, before: str, now: str, *, why: str, who: str
             "why = '': say why the change cannot change any result; it is told with the provenance"
         )
     when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    acceptance = Acceptance(step, before, now, _user() if who is None else who, when, why.strip())
+    acceptance = Acceptance(step, before, now, current_user() if who is None else who, when, why.strip())
     told = asdict(acceptance)
     key = digest("acceptance", repr(sorted(told.items())))
     store.put(key, told)
@@ -70,7 +70,8 @@ def original(code: str, accepted: Mapping[str, Acceptance]) -> str:
     return code
 
 
-def _user() -> str:
+def current_user() -> str:
+    """Give the name of whoever runs this process, as far as the system knows it."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name

@@ -32,6 +32,7 @@ from workflow_assets.fingerprint import Fingerprint, fingerprint
 from workflow_assets.hypotheses import Hypothesis
 from workflow_assets.mappings import FrozenDict
 from workflow_assets.names import identifier_fault
+from workflow_assets.preregistrations import Preregistration
 from workflow_assets.replicates import Replicates
 from workflow_assets.sources import Source
 from workflow_assets.steps import Step
@@ -115,6 +116,7 @@ class Declaration:
         if faults:
             subject = f"experiment {name!r}" if isinstance(name, str) else "experiment"
             raise DeclarationError(subject, list(faults))
+        self.preregistration: Preregistration | None = None
         self._frozen = True
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -138,6 +140,32 @@ class Declaration:
             f"{type(self).__name__}({self.name!r}: {self.workflow}, {len(self.treatments)} treatments × "
             f"{len(self.replicates)} replicates, {len(self.hypotheses)} hypotheses)"
         )
+
+    def confirming(
+        self,
+        hypotheses: Sequence[Hypothesis],
+        replicates: Replicates,
+        preregistration: Preregistration | None = None,
+        name: str = "",
+    ) -> Self:
+        """Give the same experiment with only some hypotheses, on other replicates; all else is shared.
+
+        Its verdicts are those of a confirmation, if it has a preregistration. It may bear another name.
+        """
+        other = object.__new__(type(self))
+        vars(other).update(
+            vars(self),
+            hypotheses=tuple(hypotheses),
+            replicates=replicates,
+            preregistration=preregistration,
+            name=name or self.name,
+        )
+        return other
+
+    @property
+    def ledger_name(self) -> str:
+        """The name under which the ledger knows the experiment, also where it is being confirmed."""
+        return self.preregistration.experiment if self.preregistration else self.name
 
     @property
     def workflow(self) -> Workflow:

@@ -10,10 +10,12 @@ from typing import Any
 
 from workflow_assets.backends.base import Backend
 from workflow_assets.backends.choices import check_needs, choose
+from workflow_assets.confirmations import note_failures, note_run
 from workflow_assets.declarations import Declaration
 from workflow_assets.dispatches import Dispatch
 from workflow_assets.errors import DeclarationError, excerpt
 from workflow_assets.hooks import Hooks, Listeners
+from workflow_assets.ledgers import lenient
 from workflow_assets.mirrors import Copies
 from workflow_assets.outcomes import CellOutcome, Failure
 from workflow_assets.plans import Plan
@@ -78,6 +80,9 @@ class Execution:
         """
         backend, capacity = self.check(plan.declaration)
         cells = list(dict.fromkeys(cells))
+        if compute:
+            with lenient(f"the run of {plan.declaration.name}"):
+                note_run(plan, store, cells, run_id)
         forced = tuple(force)
         listeners = Listeners(self.hooks, plan.declaration.name, run_id or plan.nonce)
         run = Run(
@@ -95,7 +100,8 @@ class Execution:
             outcomes = self._dispatched(run, backend, capacity, forced, cells, slots)
         with closing(outcomes):  # type: ignore[type-var] # a generator
             known = outcomes if self.max_failures is None else self._stopping(plan, outcomes, cells)
-            yield from _told(known, listeners, len(cells)) if listeners.functions else known
+            told = _told(known, listeners, len(cells)) if listeners.functions else known
+            yield from _noted(told, plan, store) if compute else told
 
     def _dispatched(
         self,
@@ -147,6 +153,18 @@ class Execution:
             yield CellOutcome(
                 treatment, key, seed, {}, frozenset(), failure, steps, plan.keys(replicate, seed)
             )
+
+
+def _noted(outcomes: Iterator[CellOutcome], plan: Plan, store: Store) -> Iterator[CellOutcome]:
+    """Note in the ledger which cells failed, when all are known."""
+    failed = []
+    for outcome in outcomes:
+        if outcome.failure is not None:
+            failed.append((outcome.treatment, outcome.replicate))
+        yield outcome
+    if failed:
+        with lenient(f"the failures of {plan.declaration.name}"):
+            note_failures(plan, store, failed)
 
 
 def _told(outcomes: Iterator[CellOutcome], listeners: Listeners, cells: int) -> Iterator[CellOutcome]:

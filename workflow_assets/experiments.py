@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from workflow_assets.automations import Schedule, Watch
 from workflow_assets.declarations import Declaration
 from workflow_assets.errors import StoreError, UnknownNameError, did_you_mean, excerpt
+from workflow_assets.preregistrations import Attempts, Confirmation, chosen
+from workflow_assets.replicates import Replicates
 
 if TYPE_CHECKING:
     import random
@@ -82,6 +84,7 @@ class Experiment(Declaration):
         backend cannot do what a step asks for, and `LimitError` where the time or size of earlier data says that a
         limit would be exceeded.
         """
+        from workflow_assets.confirmations import configuration
         from workflow_assets.executions import Execution
         from workflow_assets.forecasts import forecast
         from workflow_assets.hooks import read_hooks
@@ -106,10 +109,98 @@ class Experiment(Declaration):
                 raise unwritable
             expected.check(max_seconds, max_bytes)
         outcomes = execution.cells(plan, store, chosen, force=forced, compute=unwritable is None)
-        result = Result.collect(self, shown(outcomes, self.name, len(chosen), progress), store)
+        told = shown(outcomes, self.name, len(chosen), progress)
+        result = Result.collect(self, told, store, configuration(plan).digest)
         if result.failures:
             logger.warning("%s: %s", self.name, describe_failures(result.failures, len(result.outcomes)))
         return result
+
+    def confirm(
+        self,
+        hypothesis: str | Sequence[str],
+        replicates: int | Sequence[str] = 30,
+        *,
+        store: Store,
+        attempt: int = 1,
+        attempts: Attempts | None = None,
+        **options: Any,
+    ) -> Result:
+        """Ask a hypothesis again, of replicates that nobody has seen, and after writing down what is asked.
+
+        The preregistration (what is asked and how, of which replicates, with which code, parameters and sources) is in
+        the store before the first cell is computed; the verdict bears its digest. Asking for the same again, also after
+        an interruption, continues with the same preregistration and gives the same data; whatever differs is another
+        attempt, with fresh replicates.
+
+        Alpha is spent: the ledger of the store counts the attempts in the family of a hypothesis, whatever it is called
+        and whatever the seed. See `docs/confirming.md`.
+
+        >>> from workflow_assets import Experiment, Hypothesis, MemoryStore, step
+        >>> @step
+        ... def measure(rng, gain: float = 1.0) -> float:
+        ...     return gain * rng.normal(5.0)
+        >>> better = Hypothesis("better", metric="measure", treatment="double")
+        >>> study = Experiment("study", [measure], {"double": {"measure.gain": 2.0}}, 10, [better])
+        >>> store = MemoryStore()
+        >>> explored = study.run(store)
+        >>> result = study.confirm("better", 20, store=store)
+        >>> result.table["replicate"].min(), result.verdict("better").confirmed
+        (np.int64(10), True)
+
+        Args:
+            hypothesis: the name of one of the experiment's, or several, whose p values are adjusted for each other.
+            replicates: how many fresh ones; or the names of fresh units, where the experiment's are units.
+            store: where the exploration was kept, and its ledger.
+            attempt: a number for each time that the same is asked again, of fresh replicates.
+            attempts: how many attempts there may be in this family, or "unlimited"; told at the first of them, 1 by
+                default. Of so many, each may spend an equal share of alpha.
+            options: as for `run`.
+
+        Raises `DeclarationError` for a hypothesis that there is not, for units that are not fresh, and for other
+        `attempts` than the first declared; `StoreError` where the store cannot be written.
+        """
+        from workflow_assets.confirmations import confirming, preregister
+
+        declared = preregister(
+            self, store, self.confirmation(hypothesis, replicates, attempt=attempt, attempts=attempts)
+        )
+        logger.info("%s", declared)
+        return confirming(self, declared).run(store, **options)
+
+    def confirmation(
+        self,
+        hypothesis: str | Sequence[str],
+        replicates: int | Sequence[str] = 30,
+        *,
+        attempt: int = 1,
+        attempts: Attempts | None = None,
+        name: str = "",
+    ) -> Confirmation:
+        """Declare a confirmation for Dagster; hand what this gives to `to_dagster(confirmations=[...])`.
+
+        >>> from workflow_assets import Experiment, Hypothesis, step
+        >>> @step
+        ... def measure(rng, gain: float = 1.0) -> float:
+        ...     return gain * rng.normal(5.0)
+        >>> better = Hypothesis("better", metric="measure", treatment="double")
+        >>> study = Experiment("study", [measure], {"double": {"measure.gain": 2.0}}, 10, [better])
+        >>> study.confirmation("better").name
+        'study_confirms_better'
+
+        Args:
+            hypothesis: the name of one of the experiment's, or several.
+            replicates: how many fresh ones, or the names of fresh units.
+            attempt: a number for each time that the same is asked again, of fresh replicates.
+            attempts: how many attempts there may be in this family; see `confirm`.
+            name: what its job is called, and the first part of its assets' keys.
+
+        Raises `DeclarationError` for a hypothesis that the experiment does not have, and for what is no number.
+        """
+        names = (hypothesis,) if isinstance(hypothesis, str) else tuple(hypothesis)
+        chosen(self.hypotheses, names, self.name)
+        given = replicates if isinstance(replicates, int) else Replicates.read(replicates).units or ()
+        Replicates.read(given)
+        return Confirmation(self.name, names, given, attempt, attempts, name)
 
     def explain(
         self, store: Store, name: str, treatment: str = "baseline", replicate: str | int = 0
@@ -121,9 +212,7 @@ class Experiment(Declaration):
         from workflow_assets.explanations import explain
         from workflow_assets.plans import Plan
 
-        if isinstance(replicate, int) and 0 <= replicate < len(self.replicates):
-            replicate = self.replicates.keys[replicate]
-        return explain(Plan(self, store), treatment, str(replicate), name)
+        return explain(Plan(self, store), treatment, self.replicates.key(replicate), name)
 
     def accept(self, store: Store, name: str, *, why: str, who: str | None = None) -> list[Acceptance]:
         """Declare that a step's changed code gives the same results, so that what is stored stays valid.
@@ -177,7 +266,8 @@ class Experiment(Declaration):
     ) -> Audit:
         """Compute a random sample of what is stored again, and tell which steps give something else than before.
 
-        Each datum is computed from its stored inputs; the store is not written to.
+        Each datum is computed from its stored inputs. Nothing is stored but a note in the ledger that there was an
+        audit: verdicts of confirmations are flagged without one.
 
         >>> from workflow_assets import Experiment, MemoryStore, step
         >>> @step
@@ -197,10 +287,14 @@ class Experiment(Declaration):
 
         Raises `UnknownNameError` for a step that the experiment does not have, and `ValueError` for a sample of none.
         """
+        from workflow_assets.confirmations import note_audit
         from workflow_assets.inspections import audit
         from workflow_assets.plans import Plan
 
-        return audit(Plan(self, store), store, sample=sample, steps=steps, rng=rng, resources=resources)
+        plan = Plan(self, store)
+        found = audit(plan, store, sample=sample, steps=steps, rng=rng, resources=resources)
+        note_audit(plan, store, found.computed, deterministic=found.deterministic)
+        return found
 
     def schedule(self, cron: str, *, timezone: str = "UTC", name: str = "", running: bool = True) -> Schedule:
         """Let Dagster run the experiment at given times; hand what this gives to `to_dagster(automations=[...])`.

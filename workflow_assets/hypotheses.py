@@ -6,13 +6,15 @@ import dataclasses
 import inspect
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from workflow_assets.canonical import unwrap_scalar
 from workflow_assets.errors import DeclarationError, did_you_mean, excerpt, listing
 from workflow_assets.fingerprint import fingerprint
+from workflow_assets.flags import override_faults
+from workflow_assets.mappings import FrozenDict
 from workflow_assets.names import identifier_fault
 from workflow_assets.stats.methods import METHODS, OMNIBUS, Method
 
@@ -47,7 +49,10 @@ class Hypothesis:
             ``1 - 2 * alpha``.
         gate: make the asset check blocking, so that a job exits non-zero when the verdict is not one of `accept`.
         accept: the decisions that pass the check and the gate: "supported", "refuted", "inconclusive", "undecidable".
-        family: claims of one family are adjusted together: see ``families`` of an experiment.
+        family: claims of one family are adjusted together (see ``families`` of an experiment), and counted together
+            when they are confirmed; by default all are adjusted together, and those that compare the same treatments on
+            the same metric are counted together.
+        overrides: why flags on the verdict do not matter, by their codes; they are shown, with these reasons.
 
     >>> Hypothesis("weaker_is_better", metric="score.accuracy", treatment="strong").alternative
     'greater'
@@ -66,6 +71,7 @@ class Hypothesis:
     accept: tuple[str, ...] = ("supported",)
     description: str = ""
     family: str = ""
+    overrides: Mapping[str, str] = field(default_factory=FrozenDict, hash=False)
 
     def __post_init__(self) -> None:
         for name in ("margin", "alpha", "against"):
@@ -76,6 +82,9 @@ class Hypothesis:
         if given is None:
             object.__setattr__(self, "alternative", "two-sided" if self.several else "greater")
         faults = [*_text_faults(self), *_number_faults(self), *_test_faults(self), *_gate_faults(self)]
+        faults += override_faults(self.overrides)
+        if isinstance(self.overrides, Mapping):
+            object.__setattr__(self, "overrides", FrozenDict(self.overrides))
         if self.name in RESERVED:
             faults.append(f"{self.name!r} is the name of a built-in check; choose another")
         if self.alternative not in ALTERNATIVES:
@@ -208,7 +217,8 @@ def _own_test_faults(one: Any) -> list[str]:
 
 def _named_test_faults(one: Any, method: Method) -> list[str]:
     faults = []
-    if method.paired is False and one.paired is True:
+    alone = not isinstance(one.against, str)  # pairs and samples are the same, against a number
+    if method.paired is False and one.paired is True and not alone:
         faults.append(f"test = {one.test!r} compares unpaired samples: say paired=False")
     elif method.paired is True and one.paired is False:
         faults.append(f"test = {one.test!r} compares pairs: leave out paired=False")

@@ -12,6 +12,7 @@ from workflow_assets.plots.base import Plot
 from workflow_assets.plots.galleries import gallery
 from workflow_assets.summaries import (
     MARKS,
+    flag_words,
     gate_words,
     legend,
     n_words,
@@ -143,7 +144,7 @@ def _verdict(name: str, one: Mapping[str, Any]) -> str:
             f"at {effect['confidence']:.0%} – {safe(one['estimand'])}</p>"
         )
     if one["flags"]:
-        items = "".join(f"<li>⚠ {safe(flag)}</li>" for flag in one["flags"])
+        items = "".join(f"<li>⚠ {safe(flag_words(flag))}</li>" for flag in one["flags"])
         parts.append(f'<ul class="flags" style="list-style:none">{items}</ul>')
     return f'<section class="verdict {safe(one["decision"])}">{"".join(parts)}{definitions(_details(one))}</section>'
 

@@ -28,18 +28,22 @@ class Replicates:
     """How often to repeat: a number of repetitions, or named experimental units.
 
     A repetition's key (``"0007"``) and streams stay the same when repetitions are added; a unit's are its name's.
+    `first` is the index of the first repetition: what comes before it is left to others.
     `test_fraction` says that the replicates are overlapping re-splits of one data set, each holding out that
     fraction: their results are correlated, and the verdicts account for it. `levels` says what units share, and which
     level is the experimental unit (`units`, `crossed`).
 
     >>> [replicate.key for replicate in Replicates(2)]
     ['0000', '0001']
+    >>> Replicates(2, first=100).keys
+    ['0100', '0101']
     """
 
     count: int
     units: tuple[str, ...] | None = None
     test_fraction: float | None = None
     levels: Levels | None = None
+    first: int = 0
 
     def __post_init__(self) -> None:
         count = _whole(self.count)
@@ -53,6 +57,11 @@ class Replicates:
             faults += _unit_faults(self.units)
             if self.units and count is not None and count != len(self.units):
                 faults.append(f"there are {len(self.units)} units, and count = {count}")
+        first = _whole(self.first)
+        if first is None or first < 0 or (first and self.units is not None):
+            faults.append(
+                f"first = {excerpt(self.first)}: expected the index of the first repetition, 0 or more; units have none"
+            )
         fraction = unwrap_scalar(self.test_fraction)
         if fraction is not None and not (isinstance(fraction, float) and 0.0 < fraction < 1.0):
             faults.append(f"test_fraction = {excerpt(fraction)}: expected a fraction between 0 and 1")
@@ -61,6 +70,7 @@ class Replicates:
         if faults:
             raise DeclarationError("replicates", faults)
         object.__setattr__(self, "count", count)
+        object.__setattr__(self, "first", first)
         object.__setattr__(self, "test_fraction", fraction)
 
     @classmethod
@@ -90,12 +100,17 @@ class Replicates:
     def __iter__(self) -> Iterator[Replicate]:
         if self.units is not None:
             return (Replicate(unit, unit) for unit in self.units)
-        return (Replicate(f"{index:04d}", index) for index in range(self.count))
+        return (Replicate(f"{index:04d}", index) for index in range(self.first, self.first + self.count))
 
     @property
     def keys(self) -> list[str]:
         """The partition keys, in order."""
         return [replicate.key for replicate in self]
+
+    def key(self, replicate: str | int) -> str:
+        """Give the key of the replicate of an index, or of a unit by its place; anything else is a key itself."""
+        place = replicate - self.first if isinstance(replicate, int) else -1
+        return self.keys[place] if 0 <= place < len(self) else str(replicate)
 
 
 def _whole(value: object) -> int | None:

@@ -12,16 +12,20 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from workflow_assets.arms import Arm
 from workflow_assets.contracts.checkers import MetricType
 from workflow_assets.declarations import Declaration
 from workflow_assets.errors import CellsFailedError, UnknownNameError, did_you_mean
 from workflow_assets.findings import columns_of, wide
+from workflow_assets.flags import Flag
+from workflow_assets.judgements import judge
+from workflow_assets.looks import Look
 from workflow_assets.outcomes import CellOutcome, Failure
 from workflow_assets.provenance import Provenance, checkout, trace
 from workflow_assets.reports import Report
 from workflow_assets.store.base import Store
 from workflow_assets.store.codecs import installed_version
-from workflow_assets.verdicts import Arm, Verdict, judge
+from workflow_assets.verdicts import Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,12 +49,20 @@ class Result:
     outcomes: Sequence[_Row]
     tagged: Sequence[tuple[str, str, str, str, Any, Mapping[str, Any]]] = field(default=(), repr=False)
     store: Store | None = field(default=None, repr=False)
+    configuration: str = field(default="", repr=False)
 
     @classmethod
     def collect(
-        cls, declaration: Declaration, outcomes: Iterable[CellOutcome], store: Store | None = None
+        cls,
+        declaration: Declaration,
+        outcomes: Iterable[CellOutcome],
+        store: Store | None = None,
+        configuration: str = "",
     ) -> Result:
-        """Collect the outcomes of cells, in whatever order they came; `store` is where their data are."""
+        """Collect the outcomes of cells, in whatever order they came; `store` is where their data are.
+
+        `configuration` is the digest of what they were made with, for the ledger of the store.
+        """
         rows: dict[tuple[str, str], _Row] = {}
         tagged = []
         for outcome in outcomes:
@@ -67,7 +79,7 @@ class Result:
             for replicate in declaration.replicates.keys
             if (treatment, replicate) in rows
         ]
-        return cls(declaration, ordered, tagged, store)
+        return cls(declaration, ordered, tagged, store, configuration)
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -136,8 +148,46 @@ class Result:
 
     @cached_property
     def verdicts(self) -> dict[str, Verdict]:
-        """The verdict on each hypothesis, p values adjusted over all of them."""
-        return judge(self.declaration, self.arm)
+        """The verdict on each hypothesis, p values adjusted over all of them.
+
+        That they were looked at is noted in the store's ledger, and what it knows is flagged.
+        """
+        verdicts = judge(self.declaration, self.arm)
+        return verdicts if self.store is None else self._look(self.store).seen(verdicts)
+
+    def _look(self, store: Store) -> Look:
+        return Look(self.declaration, store, self.configuration, self.arm, self.keys)
+
+    def override(
+        self, flag: Flag | str, *, reason: str, who: str | None = None, hypothesis: str | None = None
+    ) -> None:
+        """Say why a flag on the verdicts does not matter; the reason is kept in the store, and shown beside the flag.
+
+        The flag stays, and so a verdict never becomes clean by this. It holds for these data only.
+
+        Args:
+            flag: one of a verdict's, or its code for all of that code.
+            reason: why it does not matter here.
+            who: who says so; by default the user of this process.
+            hypothesis: only on the verdict on this one; by default on all that bear the flag.
+
+        Raises `UnknownNameError` where no verdict bears the flag, and `ValueError` where no reason is given.
+        """
+        code = flag.code if isinstance(flag, Flag) else flag
+        chosen = self.verdicts if hypothesis is None else {hypothesis: self.verdict(hypothesis)}
+        borne = {
+            name: [one for one in verdict.flags if one.code == code and str(flag) in (code, one.message)]
+            for name, verdict in chosen.items()
+        }
+        if not any(borne.values()):
+            known = sorted({one.code for verdict in chosen.values() for one in verdict.flags})
+            raise UnknownNameError(f"no verdict bears the flag {code!r}: {did_you_mean(code, known)}")
+        if self.store is None:
+            raise ValueError("these results have no store to keep the override in: run with store=...")
+        look = self._look(self.store)
+        for name, flags in borne.items():
+            look.override(chosen[name], flags, reason, who)
+        del self.__dict__["verdicts"]  # which are judged again, with the reason beside the flag
 
     def verdict(self, hypothesis: str) -> Verdict:
         """Give the verdict on a hypothesis; raise `UnknownNameError` naming near matches."""
@@ -206,8 +256,7 @@ class Result:
 
         Raises `UnknownNameError` naming near matches, also for a step that failed or was not run in that cell.
         """
-        if isinstance(replicate, int) and 0 <= replicate < len(self.declaration.replicates):
-            replicate = self.declaration.replicates.keys[replicate]
+        replicate = self.declaration.replicates.key(replicate)
         cells = {(row.treatment, row.replicate): row for row in self.outcomes}
         for what, given, known in (
             ("treatment", treatment, self.declaration.treatments),
@@ -218,7 +267,7 @@ class Result:
                 raise UnknownNameError(
                     f"experiment {self.declaration.name!r} has no {what} {given!r}: {near}"
                 )
-        row = cells.get((treatment, str(replicate)))
+        row = cells.get((treatment, replicate))
         held = {} if row is None else row.keys
         slot = name if name in held else name.partition(".")[0]
         if slot not in held or self.store is None:

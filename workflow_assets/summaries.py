@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workflow_assets.findings import Findings, accepted
+from workflow_assets.flags import Flag
 
 MOST_FAILURES = 10
 _MARKDOWN = re.compile(r"([\\|`*\[\]])")
@@ -109,7 +110,7 @@ def markdown_report(findings: Findings) -> str:
     for name, one in findings.verdicts.items():
         decision = f"{MARKS[one['decision']]} **{escaped(name)}: {one['decision']}**{gate_words(one)}"
         lines.append(f"- {decision} – {escaped(_short(one))}")
-        lines += [f"  - ⚠ {escaped(flag)}" for flag in one["flags"]]
+        lines += [f"  - ⚠ {escaped(flag_words(flag))}" for flag in one["flags"]]
     lines += ["", *markdown_table(*summary_rows(findings)), "", legend(findings)]
     if findings.verdicts:
         told = (one["text"] for one in findings.verdicts.values())
@@ -141,6 +142,11 @@ def _short(verdict: Mapping[str, Any]) -> str:
         f"{verdict['claim']}: {effect['estimate']:+.4g} [{effect['low']:+.4g}, {effect['high']:+.4g}] at "
         f"{effect['confidence']:.0%}{adjusted}, {n_words(verdict)}"
     )
+
+
+def flag_words(flag: Mapping[str, str]) -> str:
+    """Tell a flag, and why somebody thinks that it does not matter."""
+    return Flag(**flag).told()
 
 
 def n_words(verdict: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from workflow_assets.errors import DeclarationError, excerpt
 from workflow_assets.mappings import FrozenDict
 from workflow_assets.sources import Source
 from workflow_assets.steps import Step, private_copy
+from workflow_assets.traits import is_count
 
 BASELINE = "baseline"
 """The treatment that changes nothing. It always exists and comes first."""
@@ -20,7 +21,8 @@ class Treatment:
     """What to change: parameter values, swapped steps, swapped sources.
 
     A swapped step fills the slot of the step that it replaces: it is wired by its own parameters' names, keeps the
-    slot's random stream, and keeps those parameters of the experiment that it has too.
+    slot's random stream, and keeps those parameters of the experiment that it has too. `tuned` tells how many
+    configurations were tried until this one was chosen: a comparison with less effort on the other side is flagged.
 
     Raises `DeclarationError` with every fault.
 
@@ -32,6 +34,7 @@ class Treatment:
     steps: Mapping[str, Step[..., Any]] = field(default_factory=dict)
     sources: Mapping[str, Source[Any]] = field(default_factory=dict)
     description: str = ""
+    tuned: int | None = None
 
     def __post_init__(self) -> None:
         faults: list[str] = []
@@ -51,6 +54,10 @@ class Treatment:
         description: Any = self.description
         if not isinstance(description, str):
             faults.append(f"description = {excerpt(description)}: expected a text")
+        if self.tuned is not None and not (is_count(self.tuned) or self.tuned == 0):
+            faults.append(
+                f"tuned = {excerpt(self.tuned)}: expected how many configurations were tried, 0 or more"
+            )
         if faults:
             raise DeclarationError("treatment", faults)
 

@@ -9,6 +9,7 @@ import dagster as dg
 from pydantic import Field
 
 from workflow_assets.canonical import digest
+from workflow_assets.confirmations import configuration
 from workflow_assets.declarations import Declaration
 from workflow_assets.errors import UnknownNameError
 from workflow_assets.executions import Execution
@@ -21,6 +22,7 @@ from workflow_assets.orchestration.keys import (
     cell_of,
     input_keys,
     partitions,
+    preregistration_key,
     results_key,
     source_key,
     source_keys,
@@ -56,6 +58,10 @@ TERMINAL = 120
 
 SOURCES = "sources"
 """The entry of the results' metadata that names the content of each source that they are made of."""
+
+
+Begin = Callable[[], tuple[Experiment, Mapping[str, Any]]]
+"""Preregisters, and gives the experiment of a confirmation and what to tell of it in metadata."""
 
 
 class BackendName(Enum):
@@ -113,7 +119,7 @@ def source_assets(source: Source[Any], experiment: Declaration, store: Store) ->
         context: dg.AssetExecutionContext, config: RunConfig
     ) -> Iterator[dg.MaterializeResult[None]]:
         run = Run(
-            _plan(context, experiment, store),
+            plan_of(context, experiment, store),
             store,
             force=[name for name in config.force if name == source.name],
             run_id=context.run.run_id,
@@ -167,7 +173,7 @@ def step_assets(
             raise dg.Failure(
                 "the range of partitions is empty: does it end before it starts?", allow_retries=False
             )
-        plan = _plan(context, experiment, store)
+        plan = plan_of(context, experiment, store)
         chosen = config.execution(execution, _resources(context, resources))
         run_id = context.run.run_id
         log = MaterializationLog(context, experiment, plan, slots)
@@ -201,14 +207,19 @@ def results_assets(
     resources: Mapping[str, Any],
     execution: Execution,
     pool: str | None = None,
+    begin: Begin | None = None,
 ) -> dg.AssetsDefinition:
-    """Compile the results: an unpartitioned asset that completes the grid, judges it and says so in checks."""
+    """Compile the results: an unpartitioned asset that completes the grid, judges it and says so in checks.
+
+    With `begin`, they are those of a confirmation: downstream of its preregistration, not of the steps' assets.
+    """
     name = experiment.name
     key = results_key(name)
-    steps = [step_key(name, slot) for slot in experiment.asset_slots]
+    slots = () if begin else experiment.asset_slots
+    steps = [step_key(name, slot) for slot in slots]
     spec = dg.AssetSpec(
         key,
-        deps=[*steps, *source_keys(experiment)],
+        deps=[preregistration_key(name)] * bool(begin) + [*steps, *source_keys(experiment)],
         description=f"{experiment.description or f'The results of the experiment {name}.'}\n\n"
         "A tidy table with a row for every cell; materialising it computes every cell that is not stored.",
         code_version=CodeVersions(experiment).results,
@@ -233,7 +244,8 @@ def results_assets(
         pool=pool,
     )
     def complete_grid(context: dg.AssetExecutionContext, config: RunConfig) -> Iterator[Any]:
-        plan = _plan(context, experiment, store)
+        begun, more = begin() if begin else (experiment, {})
+        plan = plan_of(context, begun, store)
         materialise = key in context.selected_asset_keys
         chosen = config.execution(execution, _resources(context, resources))
         cells = plan.cells()
@@ -245,14 +257,14 @@ def results_assets(
             run_id=context.run.run_id,
             compute=materialise,
         )
-        log = MaterializationLog(context, experiment, plan, experiment.asset_slots)
+        log = MaterializationLog(context, begun, plan, slots)
         told = followed(context, outcomes, log, len(cells)) if materialise else outcomes
-        result = Result.collect(experiment, told, store)
+        result = Result.collect(begun, told, store, configuration(plan).digest)
         if materialise:
             record = _store_table(experiment, result, store, context.run.run_id)
             yield dg.MaterializeResult(
                 asset_key=key,
-                metadata=_results_metadata(result, record.key, plan),
+                metadata={**_results_metadata(result, record.key, plan), **more},
                 data_version=dg.DataVersion(record.key),
                 tags=log.pointer_tags([*steps, *source_keys(experiment)]),
             )
@@ -265,7 +277,8 @@ def results_assets(
     return complete_grid
 
 
-def _plan(context: dg.AssetExecutionContext, experiment: Declaration, store: Store) -> Plan:
+def plan_of(context: dg.AssetExecutionContext, experiment: Declaration, store: Store) -> Plan:
+    """Plan an experiment; raise `UnknownNameError` where an asset that it reads has its newest value elsewhere."""
     for source in experiment.sources.values():
         if isinstance(source, AssetSource):
             _check_upstream(context, source)

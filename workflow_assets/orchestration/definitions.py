@@ -17,11 +17,18 @@ from workflow_assets.orchestration.automations import (
     schedule_definition,
     sensor_definition,
 )
+from workflow_assets.orchestration.confirmations import (
+    confirmation_assets,
+    confirmation_faults,
+    confirmation_job,
+    preregistration_assets,
+)
 from workflow_assets.orchestration.events import enable_batches
 from workflow_assets.orchestration.io_managers import DATUMS, DatumIOManager
 from workflow_assets.orchestration.jobs import experiment_job
 from workflow_assets.orchestration.pools import needs_tags, pool_of
 from workflow_assets.orchestration.storage import store_place
+from workflow_assets.preregistrations import Confirmation
 from workflow_assets.resources import PerWorker
 from workflow_assets.sources import AssetSource, Source
 from workflow_assets.store.base import Store
@@ -41,6 +48,7 @@ def to_dagster(
     pool: str | None = None,
     automations: Sequence[Automation] = (),
     partitions_per_run: int | Mapping[str, int] | None = None,
+    confirmations: Sequence[Confirmation] = (),
 ) -> dg.Definitions:
     """Compile experiments to Dagster: assets, checks, a job for each, and the IO manager over the datum store.
 
@@ -61,10 +69,12 @@ def to_dagster(
         partitions_per_run: how many cells a run of a backfill takes at most, of all experiments or by the names of
             some; the daemon launches as many runs as that needs, side by side as the instance's queue allows. None
             leaves each row of the grid to one run.
+        confirmations: what ``experiment.confirmation(...)`` gives: each is a job of its own, whose results are
+            downstream of its preregistration.
 
     Merge the result with your own definitions through `dagster.Definitions.merge`. Raises `DeclarationError` for two
-    experiments, sources or automations of one name, a name that is of two of them, and an automation of an experiment
-    that is not among these.
+    experiments, sources, automations or confirmations of one name, a name that is of two of them, and an automation or
+    confirmation of an experiment that is not among these.
     """
     if not isinstance(store, Store):
         store = open_store(store_place() if store is None else store)
@@ -81,7 +91,11 @@ def to_dagster(
     for source, experiment in sources.values():
         assets.append(source_assets(source, experiment, store))
     declared = {experiment.name: experiment for experiment in experiments}
-    if faults := [*_chunk_faults(partitions_per_run, declared), *automation_faults(automations, declared)]:
+    if faults := [
+        *_chunk_faults(partitions_per_run, declared),
+        *automation_faults(automations, declared),
+        *confirmation_faults(confirmations, declared),
+    ]:
         raise DeclarationError("to_dagster", faults)
     chunks = (
         partitions_per_run
@@ -97,6 +111,12 @@ def to_dagster(
         name: experiment_job(experiment, needs_tags(experiment, execution))
         for name, experiment in declared.items()
     }
+    for one in confirmations:
+        experiment = declared[one.experiment]
+        chosen = pools[experiment.name]
+        assets.append(preregistration_assets(one, experiment, store))
+        assets.append(confirmation_assets(one, experiment, store, given, execution, chosen))
+        jobs[one.name] = confirmation_job(one, experiment, needs_tags(experiment, execution))
     return dg.Definitions(
         assets=assets,
         jobs=list(jobs.values()),

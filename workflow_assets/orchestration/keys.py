@@ -10,6 +10,7 @@ from workflow_assets.sources import Source
 REPLICATE, TREATMENT = "replicate", "treatment"
 RESULTS = "results"
 COMPLETE = "complete"
+PREREGISTRATION = "preregistration"
 
 
 def step_key(experiment: str, slot: str) -> dg.AssetKey:
@@ -56,6 +57,11 @@ def input_keys(declaration: Declaration, slot: str) -> dict[str, dg.AssetKey]:
 def results_key(experiment: str) -> dg.AssetKey:
     """Give the asset key of an experiment's results."""
     return dg.AssetKey([experiment, RESULTS])
+
+
+def preregistration_key(confirmation: str) -> dg.AssetKey:
+    """Give the asset key of the preregistration of a confirmation."""
+    return dg.AssetKey([confirmation, PREREGISTRATION])
 
 
 def partition_key(treatment: str, replicate: str) -> dg.MultiPartitionKey:

@@ -11,6 +11,9 @@ from workflow_assets.stats.bootstraps import bootstrap_mean_difference
 from workflow_assets.stats.dominances import cliffs_delta, superiority
 from workflow_assets.stats.effects import Effect, mean_difference
 from workflow_assets.stats.locations import hodges_lehmann, iqm_difference, median_difference, ratio_of_means
+from workflow_assets.stats.proportions import share_difference, share_excess
+from workflow_assets.stats.sequences import sequential_mean_difference, sequential_share_difference
+from workflow_assets.stats.spreads import log_spread_ratio, spread_ratio
 from workflow_assets.stats.standardised import cohens_d, cohens_dz, hedges_g
 
 EFFECTS: Mapping[str, Callable[..., Effect]] = MappingProxyType(
@@ -28,6 +31,9 @@ EFFECTS: Mapping[str, Callable[..., Effect]] = MappingProxyType(
             hedges_g,
             cliffs_delta,
             superiority,
+            *(share_difference, share_excess),
+            *(log_spread_ratio, spread_ratio),
+            *(sequential_mean_difference, sequential_share_difference),
         )
     }
 )

@@ -11,7 +11,8 @@ class Method(NamedTuple):
     `paired` says which design it is for (None: for both), `takes` what it takes besides a claim ("rng", "resamples",
     "test_fraction", "paired") and `optional` which of these it can do without, `effect` which effect's interval belongs
     to it. One that is not for `margins` can only be asked whether there is any difference, and one of `shares` only
-    about values that are 0 or 1. That of an `anytime` one may be looked at after every replicate.
+    about values that are 0 or 1. That of an `anytime` one may be looked at after every replicate, and that
+    of a `posterior` one is the probability that the claim is false.
     """
 
     paired: bool | None
@@ -20,6 +21,7 @@ class Method(NamedTuple):
     margins: bool = True
     shares: bool = False
     anytime: bool = False
+    posterior: bool = False
     optional: frozenset[str] = frozenset()
 
 
@@ -37,8 +39,8 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         "welch_t": Method(paired=False),
         "student_t": Method(paired=False),
         "mann_whitney": Method(paired=False, effect="hodges_lehmann"),
-        "bayes_correlated_t": Method(paired=True, takes=RESPLITS, optional=RESPLITS),
-        "bayes_unpaired_t": Method(paired=False),
+        "bayes_correlated_t": Method(paired=True, takes=RESPLITS, optional=RESPLITS, posterior=True),
+        "bayes_unpaired_t": Method(paired=False, posterior=True),
         "permutation": Method(paired=False, takes=DRAWS),
         "mcnemar": Method(paired=True, effect="share_difference", margins=False, shares=True),
         "fisher_exact": Method(paired=False, effect="share_difference", margins=False, shares=True),

@@ -6,6 +6,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -76,6 +77,10 @@ class Quantile:
             return Tail(samples.restore(estimate), (1 + wrong) / (1 + resamples), note=note)
 
         return judge(self.__name__, samples, tail, alternative, margin, paired=paired)
+
+    def effect(self, x: npt.ArrayLike, y: npt.ArrayLike, **options: Any) -> Effect:
+        """Give the effect whose interval belongs to the test: see `quantile_difference`."""
+        return quantile_difference(x, y, share=self.share, **options)
 
 
 def quantile_difference(

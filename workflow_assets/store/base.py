@@ -244,6 +244,12 @@ class Store(ABC):
     def _set_aside(self, name: str) -> None:
         """Take an object out of the way that turned out to be damaged, if possible: its datum is found no more."""
 
+    def sync(self) -> None:  # noqa: B027 - only a store that writes to a disk has to wait for it
+        """Wait until the records that were written cannot be lost by a power cut.
+
+        Raises `StoreError` where that cannot be done.
+        """
+
     # -- deleting -----------------------------------------------------------------------------------------------
 
     @abstractmethod

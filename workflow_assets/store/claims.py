@@ -12,6 +12,7 @@ import fcntl
 import os
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -101,7 +102,8 @@ def claimed(folder: Folder) -> set[str]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            keys.update(bytes(folder.read(claims, name, mapped=False) or b"").decode().split())
+            with suppress(FileNotFoundError):  # given up meanwhile
+                keys.update(bytes(folder.read(claims, name, mapped=False) or b"").decode().split())
         else:
             unlink(f"{claims}/{name}")
         finally:

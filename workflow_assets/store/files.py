@@ -172,6 +172,13 @@ class FileStore(Store):
         with suppress(OSError):  # as where it may only be read
             os.rename(f"{folder}/{name}", f"{folder}/{name}.damaged")
 
+    def sync(self) -> None:
+        """Wait until the disk has the records that were written."""
+        try:
+            self._log.sync()
+        except OSError as error:
+            raise self._files.error("be written", error) from error
+
     # -- deleting -----------------------------------------------------------------------------------------------
 
     def recorded(self, keys: Iterable[str]) -> dict[str, Record]:

@@ -102,6 +102,12 @@ class RecordLog:
             self._size = size + len(data)
         return record
 
+    def sync(self) -> None:
+        """Wait until the disk has the file."""
+        with self.locked():
+            os.fsync(self._descriptor)
+        fsync_folder(self._folder.root)
+
     def delete(self, keys: Collection[str]) -> None:
         """Write the file anew, without the records of some keys, and without lines that do not count."""
         with self.locked():

@@ -19,6 +19,7 @@ import pandas as pd
 import pytest
 
 from workflow_assets.errors import CodecError, CorruptDatumError, StoreError, UnknownNameError
+from workflow_assets.ledgers import Ledger
 from workflow_assets.store.base import INLINE, Record, Store
 from workflow_assets.store.codecs import encode, independent_copy
 from workflow_assets.store.records import content_digest, versions
@@ -674,3 +675,14 @@ class StoreLaws(ABC):
         assert self.open().claimed() == {"a1"}
         claim.__exit__(None, None, None)
         assert self.open().claimed() == set()
+
+    def test_several_add_to_a_ledger_and_one_gets_a_number(self, store):
+        """Each has opened the place for itself, and each finds what the others have noted."""
+        ledgers = [Ledger(self.open(), "study") for _ in range(3)]
+        with ThreadPoolExecutor(3) as pool:
+            won = list(pool.map(lambda who: ledgers[who].preregister(1, {"who": who, "when": ""}), range(3)))
+            list(pool.map(lambda who: ledgers[who].note("run", {"number": who // 2}), range(3)))
+        told = Ledger(self.open(), "study")
+        assert [one["who"] for one in told.preregistrations()] == [won.index(True)]
+        assert won.count(True) == 1
+        assert sorted(entry.told["number"] for entry in told.entries("run")) == [0, 1]

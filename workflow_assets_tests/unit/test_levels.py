@@ -101,8 +101,9 @@ def test_one_site_of_each_plate_needs_no_unit() -> None:
 
 def test_names_that_look_nested_are_flagged() -> None:
     flags = study(Replicates.read(SITES)).run().verdict("more").flags
-    assert any("24 replicates bear the names of 4 groups" in flag for flag in flags)
-    assert study(Replicates.read(SITES[::6])).run().verdict("more").flags == ()
+    assert any("24 replicates bear the names of 4 groups" in flag.message for flag in flags)
+    fewer = study(Replicates.read(SITES[::6])).run().verdict("more").flags
+    assert "nested_units" not in {flag.code for flag in fewer}
 
 
 def test_blocks_compare_within_each_and_keep_what_only_one_arm_has() -> None:

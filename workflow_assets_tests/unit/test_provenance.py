@@ -135,7 +135,7 @@ def test_notes_are_shared_by_all_replicates(tmp_path):
     study(replicates=2).run(store)
     before = notes()
     study(replicates=20).run(store)
-    assert notes() == before + 1  # that of the second run
+    assert notes() == before + 2  # that of the second run, and the ledger's entry of it
 
 
 def run_git(folder: Path, *arguments: str) -> str:
