@@ -173,7 +173,9 @@ def _effects(
         shares = declaration.metrics[one.metric] is bool and not data.note
         if shares and isinstance(one.against, str) and name in ("mean_difference", "hodges_lehmann"):
             name = "share_difference"
-        effects = [measure(name, x, y, rng=rng, resamples=RESAMPLES, **options)]
+        known = METHODS[test].paired
+        first = {**options, "paired": one.paired if known is None else known}
+        effects = [measure(name, x, y, rng=rng, resamples=RESAMPLES, **first)]
     else:
         own = getattr(test, "effect", None)
         effects = [mean_difference(x, y, **options) if own is None else own(x, y, rng=rng, **options)]

@@ -15,7 +15,7 @@ from scipy import special
 from workflow_assets.stats.claims import Alternative, Comparison, Direction, Tail, judge, prepare
 from workflow_assets.stats.effects import Effect, located
 from workflow_assets.stats.effects import prepare as prepare_effect
-from workflow_assets.stats.samples import FloatArray, Samples, as_sample, is_constant
+from workflow_assets.stats.samples import FloatArray, Samples, as_sample, check_confidence, is_constant
 
 # So many values of a block fit into a processor's cache.
 CELLS_AT_ONCE = 100_000
@@ -71,8 +71,7 @@ def bootstrap_interval(
         raise ValueError(f"method is {method!r}: choose 'percentile' or 'bca'")
     if not arms:
         raise ValueError("there is nothing to draw from: give at least one arm")
-    if not 0.5 <= confidence < 1:
-        raise ValueError(f"confidence is {confidence}: give a share from 0.5 to below 1, as in 0.95")
+    check_confidence(confidence)
     values = [as_sample(arm, f"arm {i + 1}") for i, arm in enumerate(arms)]
     sizes = [arm.size for arm in values]
     if min(sizes) < 2 or (paired and len(set(sizes)) > 1):

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scipy import special
 
 from workflow_assets.stats.likelihoods import reml
-from workflow_assets.stats.samples import FloatArray, as_sample, is_constant
+from workflow_assets.stats.samples import FloatArray, as_sample, check_confidence, is_constant
 
 REPLICATE = "replicate"
 IntArray = npt.NDArray[np.int64]
@@ -175,8 +175,7 @@ def variance_components(
     >>> found.dominant.source, round(found.dominant.share, 2)
     ('split', 0.95)
     """
-    if not 0.5 <= confidence < 1:
-        raise ValueError(f"confidence is {confidence}: give a share from 0.5 to below 1, as in 0.95")
+    check_confidence(confidence)
     y = as_sample(values, "values")
     terms = _terms(y.size, levels, crossed)
     if is_constant(y):

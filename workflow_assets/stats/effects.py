@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy.typing as npt
 from scipy import special
 
-from workflow_assets.stats.samples import Samples, missing_evidence, two_samples
+from workflow_assets.stats.samples import Samples, check_confidence, missing_evidence, two_samples
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,7 @@ def prepare(
     x: npt.ArrayLike, y: npt.ArrayLike, *, paired: bool, confidence: float, variance_inflation: float
 ) -> Samples:
     """Take two arms and what an interval of their difference needs, or say what is wrong with them."""
-    if not 0.5 <= confidence < 1:
-        raise ValueError(f"confidence is {confidence}: give a share from 0.5 to below 1, as in 0.95")
+    check_confidence(confidence)
     if not 1 <= variance_inflation < math.inf:
         raise ValueError(
             f"variance_inflation is {variance_inflation}: give 1 for independent replicates, or more"

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy import special
 
 from workflow_assets.stats.families import holm
-from workflow_assets.stats.samples import LARGEST, ROUNDING_ULPS, FloatArray
+from workflow_assets.stats.samples import LARGEST, ROUNDING_ULPS, FloatArray, check_confidence
 
 EPS = np.finfo(np.float64).eps
 
@@ -118,8 +118,7 @@ def factor_effects(
     b 2.0 0.0052
     a × b 1.667 0.0099
     """
-    if not 0.5 <= confidence < 1:
-        raise ValueError(f"confidence is {confidence}: give a share from 0.5 to below 1, as in 0.95")
+    check_confidence(confidence)
     if not 1 <= variance_inflation < math.inf:
         raise ValueError(
             f"variance_inflation is {variance_inflation}: give 1 for independent replicates, or more"

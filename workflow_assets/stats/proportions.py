@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy import special
 
 from workflow_assets.stats.effects import Effect
-from workflow_assets.stats.samples import FloatArray, as_sample, is_constant
+from workflow_assets.stats.samples import FloatArray, as_sample, check_confidence, is_constant
 
 
 def as_shares(
@@ -193,8 +193,7 @@ def _edge(rejected: Callable[[float], bool], left: float, right: float) -> float
 
 
 def _reach(confidence: float, variance_inflation: float) -> float:
-    if not 0.5 <= confidence < 1:
-        raise ValueError(f"confidence is {confidence}: give a share from 0.5 to below 1, as in 0.95")
+    check_confidence(confidence)
     if not 1 <= variance_inflation < math.inf:
         raise ValueError(
             f"variance_inflation is {variance_inflation}: give 1 for independent replicates, or more"

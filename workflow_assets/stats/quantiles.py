@@ -14,7 +14,7 @@ from scipy import special
 
 from workflow_assets.stats.claims import Alternative, Comparison, Direction, Tail, judge, prepare
 from workflow_assets.stats.effects import Effect
-from workflow_assets.stats.samples import FloatArray, Samples
+from workflow_assets.stats.samples import FloatArray, Samples, check_confidence
 
 CELLS_AT_ONCE = 2_000_000
 
@@ -106,8 +106,7 @@ def quantile_difference(
     (5.0, 5.0, 5.0)
     """
     test = Quantile(share)
-    if not 0.5 <= confidence < 1:
-        raise ValueError(f"confidence is {confidence}: give a share from 0.5 to below 1, as in 0.95")
+    check_confidence(confidence)
     if variance_inflation != 1:
         raise ValueError(
             f"variance_inflation is {variance_inflation}, but a bootstrap cannot be widened by it: use "

@@ -85,6 +85,17 @@ def _as_float(value: Any, place: str) -> float:
     raise ValueError(f"{place} is {value!r}, and every value must be a finite number")
 
 
+def check_confidence(confidence: float) -> None:
+    """Refuse a confidence that no interval could have.
+
+    >>> check_confidence(95)
+    Traceback (most recent call last):
+    ValueError: confidence is 95: give a share from 0.5 to below 1, as in 0.95
+    """
+    if not 0.5 <= confidence < 1:
+        raise ValueError(f"confidence is {confidence}: give a share from 0.5 to below 1, as in 0.95")
+
+
 @dataclass(frozen=True, eq=False)
 class Samples:
     """Two arms ready to be compared, in a unit in which squares neither overflow nor vanish.

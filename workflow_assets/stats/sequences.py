@@ -23,7 +23,7 @@ from workflow_assets.stats.claims import Alternative, Comparison, Direction, Tai
 from workflow_assets.stats.courses import Course, Matched, NormalCourse, ShareCourse, matched
 from workflow_assets.stats.decisions import Decision, decide
 from workflow_assets.stats.effects import Effect
-from workflow_assets.stats.samples import FloatArray
+from workflow_assets.stats.samples import FloatArray, check_confidence
 
 LARGEST_LOG_E = 700.0
 
@@ -298,8 +298,7 @@ class Until:
 
 
 def _arms(x: npt.ArrayLike, y: npt.ArrayLike, confidence: float, *, paired: bool) -> Matched:
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence is {confidence}: give a share between 0 and 1, as in 0.95")
+    check_confidence(confidence)
     return matched(x, y, "two-sided", 0.0, paired=paired)
 
 

@@ -13,7 +13,14 @@ from scipy import special
 
 from workflow_assets.stats.claims import Alternative, Comparison, Direction, Tail, check_claim, judge, prepare
 from workflow_assets.stats.effects import Effect
-from workflow_assets.stats.samples import FloatArray, Samples, is_constant, missing_evidence, two_samples
+from workflow_assets.stats.samples import (
+    FloatArray,
+    Samples,
+    check_confidence,
+    is_constant,
+    missing_evidence,
+    two_samples,
+)
 
 
 def pitman_morgan(
@@ -129,8 +136,7 @@ def log_spread_ratio(
     >>> round(effect.estimate, 3), round(effect.low, 3), round(effect.high, 3)
     (1.386, 0.224, 2.548)
     """
-    if not 0.5 <= confidence < 1:
-        raise ValueError(f"confidence is {confidence}: give a share from 0.5 to below 1, as in 0.95")
+    check_confidence(confidence)
     if not 1 <= variance_inflation < math.inf:
         raise ValueError(
             f"variance_inflation is {variance_inflation}: give 1 for independent replicates, or more"

@@ -12,8 +12,14 @@ from workflow_assets.stats.measures import DRAWN, EFFECTS
 X = [0.912, 0.934, 0.907, 0.948, 0.921, 0.939, 0.915, 0.957, 0.926, 0.943, 0.902, 0.931]
 Y = [0.898, 0.921, 0.913, 0.929, 0.905, 0.941, 0.896, 0.930, 0.919, 0.914, 0.904, 0.916]
 # In which designs every effect is asked about; about swapped arms, most change their sign.
-ASKED = [(name, paired) for name in EFFECTS for paired in (True, False) if paired or name != "cohens_dz"]
-MIRRORED = {"superiority": lambda value: 1 - value, "ratio_of_means": lambda value: 1 / value}
+# Those of 0/1 values are in test_proportions and test_sequences.
+NUMERIC = sorted(name for name in EFFECTS if "share" not in name)
+ASKED = [(name, paired) for name in NUMERIC for paired in (True, False) if paired or name != "cohens_dz"]
+MIRRORED = {
+    "superiority": lambda value: 1 - value,
+    "ratio_of_means": lambda value: 1 / value,
+    "spread_ratio": lambda value: 1 / value,
+}
 
 every_effect = pytest.mark.parametrize(("name", "paired"), ASKED, ids=lambda value: str(value))
 

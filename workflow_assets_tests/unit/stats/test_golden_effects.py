@@ -87,5 +87,7 @@ def test_golden_numbers_cover_every_effect():
     """Every effect has golden numbers, in every design that it offers."""
     covered = {(case["subject"], case["arguments"]["paired"]) for case in GOLDEN["cases"]}
     elsewhere = {"mean_difference", "hedges_g", "cliffs_delta", "bootstrap_mean_difference"}
+    elsewhere |= {"share_difference", "share_excess", "log_spread_ratio", "spread_ratio"}  # contrasts.json
+    elsewhere |= {"sequential_mean_difference", "sequential_share_difference"}  # sequences.json
     wanted = {(name, paired) for name in set(EFFECTS) - elsewhere for paired in (True, False)}
     assert wanted - {("cohens_dz", False)} <= covered
