@@ -205,9 +205,7 @@ def _judge_several(one: Hypothesis, data: Aligned) -> Verdict:
 
     sizes = [len(values) for values in data.values]
     n, flags = (min(sizes), max(sizes)), [*data.flags, *low_n((min(sizes), max(sizes)), one.paired)]
-    groups = dict(
-        zip(one.arms[::-1], data.values[::-1], strict=True)
-    )  # so that pairs tell treatment - against
+    groups = _control_first(one, data)
     test, why = one.test_name, "chosen in the declaration"
     if test == "auto":
         test = "repeated_measures_anova" if one.paired else "welch_anova"
@@ -260,6 +258,12 @@ def _judge_several(one: Hypothesis, data: Aligned) -> Verdict:
     )
 
 
+def _control_first(one: Hypothesis, data: Aligned) -> dict[str, list[float]]:
+    """Give the values of each arm, beginning with what the others are compared with: pairs tell treatment − control."""
+    *others, control = zip(one.arms, data.values, strict=True)
+    return dict([control, *others])
+
+
 def _told(pair: Any) -> tuple[Any, ...]:
     return pair.x, pair.y, pair.estimate, pair.low, pair.high, pair.p
 
@@ -283,20 +287,26 @@ def _jointly(
     )
     try:
         data = Aligned.of(declaration, every, arm)
-        groups = dict(zip(every.arms, data.values, strict=True))
+        groups = _control_first(every, data)
         options: dict[str, Any] = {"confidence": lead.confidence}
         if method in ("dunnett", "tukey"):
             options["paired"] = lead.paired
         if method == "dunnett":
-            options.update(control=str(lead.against), alternative=lead.alternative, margin=float(lead.margin))
-        compared = getattr(posthoc, method)(groups, **options)
+            options["control"] = str(lead.against)
+        bounds = compared = getattr(posthoc, method)(groups, **options)
+        if method == "dunnett":  # bounds on both sides, as of every claim: an open interval refutes nothing
+            claim: dict[str, Any] = {"alternative": lead.alternative, "margin": float(lead.margin)}
+            compared = posthoc.dunnett(groups, **options, **claim)
     except ValueError as error:
         apart = f"{method}: {error}; so the claims are judged one by one, and adjusted by Holm's method"
         return [
             dataclasses.replace(verdict, note="; ".join(filter(None, (apart, verdict.note))))
             for verdict in _family(declaration, "holm", members, arm)
         ]
-    found = {(pair.x, pair.y): pair for pair in compared.pairs}
+    found = {
+        (pair.x, pair.y): dataclasses.replace(pair, low=other.low, high=other.high)
+        for pair, other in zip(compared.pairs, bounds.pairs, strict=True)
+    }
     verdicts = [_sheltered(one, partial(_of_pair, one, data, method, compared, found)) for one in members]
     return [decided(verdict, 1.0 if verdict.p is None else verdict.p) for verdict in verdicts]
 

@@ -165,6 +165,17 @@ def _details(one: Mapping[str, Any]) -> list[tuple[str, str]]:
         for other in one["effects"]
         if other != one["effect"]
     ]
+    told += [
+        (size["name"].replace("_", " "), f"{size['value']:.3g}: {size['meaning']}") for size in one["sizes"]
+    ]
+    told += [
+        (
+            f"{pair['x']} − {pair['y']}",
+            f"{pair['estimate']:+.4g} [{pair['low']:+.4g}, {pair['high']:+.4g}], "
+            f"p = {pair['p']:.3g} ({pair['procedure']})",
+        )
+        for pair in one["pairs"]
+    ]
     if one["note"]:
         told.append(("note", one["note"]))
     return told

@@ -152,6 +152,8 @@ def flag_words(flag: Mapping[str, str]) -> str:
 def n_words(verdict: Mapping[str, Any]) -> str:
     """Tell how many values a verdict rests on."""
     first, second = verdict["n"]
+    if not isinstance(verdict["treatment"], str):
+        return f"{first} replicates of each" if first == second else f"{first} to {second} values of each"
     return f"{first} pairs" if verdict["paired"] else f"{first} and {second} values"
 
 

@@ -80,7 +80,7 @@ class Verdict:
         one = self.hypothesis
         if one.several:
             return f"whether {one.metric} differs among {', '.join(one.arms)}"
-        second = f"under {one.against}" if isinstance(one.against, str) else f"a fixed {one.against:g}"
+        second = f"that under {one.against}" if isinstance(one.against, str) else f"a fixed {one.against:g}"
         if self.effect is None or self.effect.name == "mean_difference":
             pairing = "per replicate" if one.paired else "between the two samples"
             return f"mean of {one.metric} under {one.treatment} minus {_that(one.against)}, {pairing}"

@@ -35,6 +35,8 @@ def slopes_plot(findings: Findings, form: Form = "png") -> Plot | None:
 
 
 def _pairs(findings: Findings, verdict: Mapping[str, Any]) -> list[tuple[float, float]]:
+    if not isinstance(verdict["treatment"], str) or not isinstance(verdict["against"], str):
+        return []  # of several treatments, or of one beside a number
     values = findings.values(verdict["metric"])
     before, after = values[verdict["against"]], values[verdict["treatment"]]
     return [(before[key], after[key]) for key in before if key in after]

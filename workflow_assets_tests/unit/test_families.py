@@ -110,7 +110,8 @@ def test_dunnett_judges_all_doses_at_once(paired):
         verdict = result.verdict(f"{pair.x}_works")
         assert verdict.test == "dunnett"
         assert (verdict.p, verdict.p_adjusted) == pytest.approx((pair.p, pair.p), rel=1e-9)
-        assert verdict.interval == pytest.approx((pair.low, pair.high), rel=1e-9)
+        both = posthoc.dunnett(groups, control="baseline", paired=paired).pair(pair.x, "baseline")
+        assert verdict.interval == pytest.approx((both.low, both.high), rel=1e-9)
         assert verdict.effect.estimate == pytest.approx(pair.estimate)
     assert result.verdict("high_works").supported
 
