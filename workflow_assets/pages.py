@@ -168,14 +168,10 @@ def _details(one: Mapping[str, Any]) -> list[tuple[str, str]]:
     told += [
         (size["name"].replace("_", " "), f"{size['value']:.3g}: {size['meaning']}") for size in one["sizes"]
     ]
-    told += [
-        (
-            f"{pair['x']} − {pair['y']}",
-            f"{pair['estimate']:+.4g} [{pair['low']:+.4g}, {pair['high']:+.4g}], "
-            f"p = {pair['p']:.3g} ({pair['procedure']})",
-        )
-        for pair in one["pairs"]
-    ]
+    for pair in one["pairs"]:
+        interval = f"[{pair['low']:+.4g}, {pair['high']:+.4g}]"
+        words = f"{pair['estimate']:+.4g} {interval}, p = {pair['p']:.3g} ({pair['procedure']})"
+        told.append((f"{pair['x']} − {pair['y']}", words))
     if one["note"]:
         told.append(("note", one["note"]))
     return told
