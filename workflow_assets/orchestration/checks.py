@@ -98,6 +98,7 @@ def _evaluation(declaration: Declaration, result: Result, verdict: Verdict) -> d
     one = verdict.hypothesis
     metadata: dict[str, Any] = {
         "decision": verdict.decision,
+        "clean": verdict.clean,
         "claim": one.claim(),
         "estimand": verdict.estimand,
         "reason": verdict.reason,
@@ -118,13 +119,17 @@ def _evaluation(declaration: Declaration, result: Result, verdict: Verdict) -> d
         metadata["effect"] = verdict.effect.estimate
         metadata["interval"] = f"{verdict.effect.low:.6g} to {verdict.effect.high:.6g}"
         metadata["effects"] = dg.MetadataValue.md(_effects(verdict))
+    for size in verdict.sizes:
+        metadata[size.name.replace("_", " ")] = size.value
+    if verdict.pairs:
+        metadata["pairs"] = dg.MetadataValue.md(_pairs(verdict))
     best = "min" if one.alternative == "less" else "max"
     metadata["ranking"] = ", ".join(
         f"{place}. {name} ({score:.4g})" if not math.isnan(score) else f"{place}. {name} (no values)"
         for place, (name, score) in enumerate(result.ranking(one.metric, best=best), start=1)
     )
     if verdict.flags:
-        metadata["flags"] = dg.MetadataValue.md("\n".join(f"- {flag}" for flag in verdict.flags))
+        metadata["flags"] = dg.MetadataValue.md("\n".join(f"- {flag.told()}" for flag in verdict.flags))
     return dg.AssetCheckResult(
         asset_key=results_key(declaration.name),
         check_name=one.name,
@@ -140,6 +145,16 @@ def _effects(verdict: Verdict) -> str:
     lines += [
         f"| {effect.name} | {effect.estimate:.6g} | {effect.low:.6g} | {effect.high:.6g} | {effect.confidence:.0%} |"
         for effect in verdict.effects
+    ]
+    return "\n".join(lines)
+
+
+def _pairs(verdict: Verdict) -> str:
+    lines = ["| pair | estimate | low | high | p | by |", "| --- | --- | --- | --- | --- | --- |"]
+    lines += [
+        f"| {pair.x} − {pair.y} | {pair.estimate:.6g} | {pair.low:.6g} | {pair.high:.6g} | {pair.p:.3g} "
+        f"| {pair.procedure} |"
+        for pair in verdict.pairs
     ]
     return "\n".join(lines)
 
