@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from workflow_assets.arms import Aligned, FindArm
 from workflow_assets.declarations import Declaration
+from workflow_assets.errors import listing
 from workflow_assets.families import members_of
 from workflow_assets.flags import Flag, low_n
 from workflow_assets.hypotheses import Hypothesis
@@ -91,7 +92,7 @@ def _judge_two(declaration: Declaration, one: Hypothesis, data: Aligned) -> Verd
 
     x, y = data.values
     n, flags = (len(x), len(y)), data.flags
-    if reason := undecidable_reason(x, y, paired=one.paired):
+    if reason := _too_few(one, data) or undecidable_reason(x, y, paired=one.paired):
         return Verdict(one, "undecidable", reason, n=n, note=data.note, flags=tuple(flags))
     flags += low_n(n, one.paired)
     test, why = _choose(declaration, one, data)
@@ -205,6 +206,8 @@ def _judge_several(one: Hypothesis, data: Aligned) -> Verdict:
 
     sizes = [len(values) for values in data.values]
     n, flags = (min(sizes), max(sizes)), [*data.flags, *low_n((min(sizes), max(sizes)), one.paired)]
+    if reason := _too_few(one, data):
+        return Verdict(one, "undecidable", reason, n=n, note=data.note, flags=tuple(flags))
     groups = _control_first(one, data)
     test, why = one.test_name, "chosen in the declaration"
     if test == "auto":
@@ -256,6 +259,21 @@ def _judge_several(one: Hypothesis, data: Aligned) -> Verdict:
         sizes=tuple(Size(*size) for size in answer.sizes),
         pairs=pairs,
     )
+
+
+def _too_few(one: Hypothesis, data: Aligned) -> str | None:
+    """Say that there are too few values, and of which treatment; None if each has two."""
+    sizes = [len(values) for values in data.values]
+    if min(sizes) >= 2:
+        return None
+    cure = "at least 2 are needed to judge chance: add replicates, or mend the cells that failed"
+    if one.paired and isinstance(one.against, str):
+        whose = "replicate has a value" if sizes[0] == 1 else "replicates have values"
+        under = "both" if len(sizes) == 2 else "all of"
+        return f"{sizes[0]} {whose} under {under} {listing(one.arms)}: {cure}"
+    few = next(name for name, size in zip(one.arms, sizes, strict=False) if size < 2)
+    count = sizes[one.arms.index(few)]
+    return f"{few} has {count} value{'' if count == 1 else 's'}: {cure}"
 
 
 def _control_first(one: Hypothesis, data: Aligned) -> dict[str, list[float]]:

@@ -1,6 +1,7 @@
 """Families of hypotheses: what is refused before anything runs, and what the verdicts of one are adjusted for."""
 
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -267,3 +268,55 @@ def test_effects_that_are_the_same_in_every_replicate_are_detected(families):
     assert verdicts["low_works"].test == "sign_flip"
     assert verdicts["low_works"].p_adjusted == pytest.approx(3 * (verdicts["low_works"].p or 0))
     assert verdicts["some_dose_works"].test == "friedman"
+
+
+# -- values that nothing can be said about ---------------------------------------------------------------------------
+
+
+@step
+def odd(replicate: int, rng: np.random.Generator, kind: str = "sound") -> float:
+    if kind == "failing":
+        raise RuntimeError("no sensor")
+    value = {"nan": math.nan, "infinite": math.inf, "constant": 3.0}.get(kind)
+    return float(rng.normal()) if value is None else value
+
+
+ODD = {kind: {"odd.kind": kind} for kind in ("failing", "nan", "infinite", "constant")}
+
+
+@pytest.mark.parametrize("replicates", [1, 2, 8])
+@pytest.mark.parametrize("families", [{"": "holm"}, {"": "dunnett"}])
+def test_unusable_values_end_in_a_verdict_that_says_why(replicates, families):
+    """Whatever the values are, each hypothesis has a verdict, with what to do, and results and reports are there."""
+    claims = [Hypothesis(f"{kind}_is_better", "odd", kind) for kind in ODD]
+    result = Experiment("odd", [odd], ODD, replicates, claims, families=families).run()
+    for kind in ("failing", "nan", "infinite"):
+        verdict = result.verdict(f"{kind}_is_better")
+        assert verdict.decision == "undecidable"
+        assert verdict.reason == (
+            f"0 replicates have values under both '{kind}' and 'baseline': at least 2 are needed to judge chance: "
+            "add replicates, or mend the cells that failed"
+        )
+        assert "dropped_cells" in {flag.code for flag in verdict.flags}
+    assert (result.verdict("constant_is_better").p is not None) is (replicates > 1)
+    assert len(result.table) == 5 * replicates
+    assert "undecidable" in result.markdown()
+
+
+def test_several_treatments_without_a_common_replicate_are_undecidable():
+    """Nothing can be compared within replicates of which none has all values."""
+    claim = Hypothesis("differ", "odd", ["failing", "constant"])
+    verdict = Experiment("odd", [odd], ODD, 4, [claim]).run().verdict("differ")
+    assert verdict.reason.startswith(
+        "0 replicates have values under all of 'failing', 'constant' and 'baseline'"
+    )
+
+
+def test_both_claims_of_a_refused_joint_comparison_are_adjusted_one_by_one():
+    """What one treatment lacks takes nothing from the others."""
+    claims = [Hypothesis(f"{kind}_is_better", "odd", kind) for kind in ("constant", "failing")]
+    verdicts = Experiment("odd", [odd], ODD, 8, claims, families={"": "dunnett"}).run().verdicts
+    sound = verdicts["constant_is_better"]
+    assert sound.test == "paired_t"
+    assert sound.p_adjusted == pytest.approx(2 * (sound.p or 0))
+    assert "judged one by one, and adjusted by Holm" in sound.note
