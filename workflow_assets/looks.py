@@ -15,7 +15,7 @@ from workflow_assets.declarations import Declaration
 from workflow_assets.errors import listing
 from workflow_assets.flags import Flag
 from workflow_assets.ledgers import AUDIT, LOOK, OVERRIDE, RUN, Entry, Ledger, lenient, overlap, spans
-from workflow_assets.preregistrations import Preregistration, claim_of, family_of, spend
+from workflow_assets.preregistrations import Preregistration, claim_of, family_of
 from workflow_assets.stats.methods import METHODS
 from workflow_assets.store.base import Store
 from workflow_assets.verdicts import Verdict, decided
@@ -116,6 +116,8 @@ class Look:
         verdict = dataclasses.replace(verdict, note=noted, preregistration=declared.digest, flags=flags)
         if verdict.p_adjusted is None:
             return verdict
+        from workflow_assets.stats.families import spend
+
         return decided(verdict, spend(verdict.p_adjusted, attempt, attempts))
 
     def _flags(

@@ -116,21 +116,6 @@ class Preregistration:
         return "\n".join(lines)
 
 
-def spend(p: float, attempt: int, declared: Attempts) -> float:
-    """Adjust a p value for being that of one of several attempts to confirm the same.
-
-    Each of so many declared attempts may use an equal share of alpha, so that the p of each is multiplied by their
-    number (Bonferroni). Of unlimited ones, the k-th may use alpha / (k (k + 1)), and these shares add up to alpha
-    (alpha spending). An attempt that nobody declared may use none.
-
-    >>> spend(0.01, 1, 1), spend(0.01, 2, 5), spend(0.001, 2, "unlimited"), spend(0.01, 2, 1)
-    (0.01, 0.05, 0.006, 1.0)
-    """
-    if isinstance(declared, str):
-        return min(1.0, p * attempt * (attempt + 1))
-    return min(1.0, p * declared) if attempt <= declared else 1.0
-
-
 def attempts_fault(attempts: Any) -> str | None:
     """Say why something is no number of attempts; None if it is."""
     if attempts is None or attempts == UNLIMITED or is_count(attempts):

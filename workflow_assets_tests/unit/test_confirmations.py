@@ -12,8 +12,9 @@ from workflow_assets import confirmations as module
 from workflow_assets.confirmations import preregister
 from workflow_assets.errors import DeclarationError, StoreError
 from workflow_assets.ledgers import RUN, Ledger
-from workflow_assets.preregistrations import Preregistration, spend
+from workflow_assets.preregistrations import Preregistration
 from workflow_assets.results import Result
+from workflow_assets.stats.families import spend
 
 
 @step
