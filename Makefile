@@ -9,6 +9,7 @@ CHROMIUM    ?= /usr/bin/chromium
 PROXY_NGINX ?= /usr/sbin/nginx
 JOBS        ?= 2
 TESTS       ?=
+WORDS       ?=
 SECONDS     ?= 300
 
 VENV := .venv
@@ -24,7 +25,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help run test slow compile lint types format bench soak clean chromium nginx
+.PHONY: help run test slow simulate compile lint types format bench soak clean chromium nginx
 
 help:  ## these lines
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -38,6 +39,9 @@ test: lint types compile chromium nginx  ## linters, types, floors and tests (TE
 slow: compile chromium nginx  ## the tests that take longer: more kills, clusters that vanish, a long search for counterexamples
 	$(BIN)/python -m pytest -n $(JOBS) -m slow
 	$(BIN)/python -m pytest -n $(JOBS) --timeout 3600 --hypothesis-profile=search workflow_assets_tests/properties
+
+simulate: $(VENV)/.ready-to-test  ## how often tests err and intervals hold the truth, in 20,000 trials each (WORDS='paired_t bootstrap')
+	$(BIN)/python -m workflow_assets_tests.simulations --jobs $(JOBS) $(WORDS)
 
 compile: $(VENV)/.ready-to-test  # the tests' many processes keep nothing of what they compile
 	@$(BIN)/python -m compileall -q workflow_assets workflow_assets_tests

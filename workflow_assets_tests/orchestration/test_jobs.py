@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import dagster as dg
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -261,3 +262,19 @@ def test_two_constant_arms_are_undecidable_and_the_check_says_why(instance: dg.D
     assert "both arms are constant" in evaluation.metadata["reason"].value
     verdict = constant.run().verdict("adds")
     assert (verdict.decision, verdict.p) == ("undecidable", None)
+
+
+def test_a_claim_about_several_treatments_shows_how_much_and_which_differ(
+    instance: dg.DagsterInstance,
+) -> None:
+    @step
+    def score(rng: np.random.Generator, dose: float = 0.0) -> float:
+        return float(dose * (1.0 + 0.2 * rng.normal()) + rng.normal())
+
+    doses = {"low": {"score.dose": 1.0}, "high": {"score.dose": 3.0}}
+    claim = Hypothesis("some_dose_works", "score", list(doses))
+    bench = Bench(Experiment("doses", [score], doses, 12, [claim]), MemoryStore(), instance)
+    metadata = checks(bench.job())["some_dose_works"].metadata
+    assert metadata["test"].value == "repeated_measures_anova"
+    assert metadata["partial eta squared"].value > 0.5
+    assert "| high − baseline |" in str(metadata["pairs"].value)
