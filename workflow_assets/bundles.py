@@ -10,6 +10,7 @@ import argparse
 import json
 import math
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TextIO
@@ -28,19 +29,12 @@ TOLERANCE = 1e-9
 
 OWN = "not recomputed: a test of one's own"
 
-_FOLLOWS = (
-    "n",
-    "p",
-    "p_adjusted",
-    "adjustment",
-    "alpha",
-    "margin",
-    "alternative",
-    "claim",
-    "flags",
-    "preregistration",
-)
-"""What is known of a verdict whose test is not here, from its p and the values."""
+_CLAIM = ("claim", "metric", "alternative", "margin", "alpha", "adjustment", "p_adjusted", "preregistration")
+_FOLLOWS = (*_CLAIM, "n", "p", "flags")
+"""What is known of a verdict whose test is not here, from its p and the values; where it gave no p, the first of it."""
+
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+"""What a terminal would obey; an archive may come from anybody."""
 
 _CODES = """exit codes:
   0  every verdict was judged again, and is what the archive says
@@ -137,12 +131,15 @@ def recompute(path: str | os.PathLike[str]) -> Recomputation:
 
 
 def _check(name: str, told: Any, found: Any, own: Absent | None) -> Check:
+    name = name if name.isidentifier() else excerpt(name)
     if not isinstance(told, Mapping) or not isinstance(found, Mapping):
         missing = "the archive has no verdict on it" if told is None else "no hypothesis is called that"
         return Check(name, _decision(told), _decision(found), False, [missing])
-    names = [one for one in dict.fromkeys((*told, *found)) if own is None or one in _FOLLOWS]
-    if own is not None and not own.has_effect:  # the decision follows from an interval that is known too
-        names.append("decision")
+    names = list(dict.fromkeys((*told, *found)))
+    if own is not None:
+        names = list(_CLAIM if own.p is None else _FOLLOWS)
+        if not own.has_effect:  # the decision follows from an interval that is known too
+            names.append("decision")
     differences = [line for one in names for line in _differences(one, told.get(one), found.get(one), 0.0)]
     return Check(name, _decision(told), _decision(found), own is not None, differences)
 
@@ -226,7 +223,8 @@ def _say(text: object, stream: TextIO | None = None) -> None:
     """Print a text whatever is in it, though the stream cannot encode all of it."""
     stream = sys.stdout if stream is None else stream
     coding = stream.encoding or "utf-8"
-    stream.write(str(text).encode(coding, "backslashreplace").decode(coding) + "\n")
+    text = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", str(text))
+    stream.write(text.encode(coding, "backslashreplace").decode(coding) + "\n")
 
 
 if __name__ == "__main__":

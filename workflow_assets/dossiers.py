@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Self
 
 from workflow_assets.arms import Arm, FindArm
 from workflow_assets.declarations import Declaration
-from workflow_assets.errors import BundleError, ReportError, WorkflowAssetsError, excerpt
+from workflow_assets.errors import BundleError, WorkflowAssetsError, excerpt
 from workflow_assets.fingerprint import Fingerprint, fingerprint
 from workflow_assets.judgements import judge
 from workflow_assets.ledgers import Entry, Ledger
@@ -31,8 +31,9 @@ README = """{name}: what an experiment came to, and all that its verdicts rest o
 
 Judge every hypothesis again from the values in this archive, offline and without the experiment's code:
 
-    pip install workflow_assets=={version}
-    python -m workflow_assets.bundles {path}
+    python -m workflow_assets.bundles THIS_ARCHIVE.zip
+
+(Needs the Python package workflow_assets, and no network. provenance.json tells the versions that judged it first.)
 
   cells.json            the values of every metric in every cell: what is judged
   results.csv           the same as a table for other programs; a missing value is empty
@@ -201,10 +202,8 @@ def write_bundle(
     )
     from workflow_assets.pages import experiment_page
 
-    named = Path(path).name
-    version = report.made["versions"].get("workflow_assets", "")
     files = {
-        "README.txt": README.format(name=declaration.name, path=named, version=version).encode(),
+        "README.txt": README.format(name=declaration.name).encode(),
         "study.json": to_json(study_dict(declaration)),
         "cells.json": to_json(dossier.cells._asdict()),
         "results.csv": dossier.cells.csv(),
@@ -285,7 +284,7 @@ def _reading(name: str) -> Iterator[None]:
         yield
     except BundleError:
         raise
-    except (ReportError, WorkflowAssetsError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except (WorkflowAssetsError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise BundleError(f"{name} is damaged or was edited ({type(error).__name__}: {error})") from None
 
 
@@ -303,7 +302,8 @@ def _made(store: Store | None, keys: Mapping[str, Mapping[str, str]]) -> tuple[A
         for slot, cells in keys.items()
     }
     names = sorted({note for cells in made.values() for _, note in cells.values()})
-    notes = {key: store.load(record) for key, record in store.find_all(names).items()}
+    noted = store.find_all(names)
+    notes = {key: store.load(noted[key]) for key in names if key in noted}
     runs = sorted({str(record.provenance["run"]) for record in found.values() if "run" in record.provenance})
     ran = store.find_all([run_key(run) for run in runs])
     return made, notes, {run: store.load(ran[run_key(run)]) for run in runs if run_key(run) in ran}

@@ -6,8 +6,10 @@ Nothing is unpacked to disk and nothing is executed: files are bytes, of bounded
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
+import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -23,6 +25,9 @@ FORMAT, SCHEMA = "workflow_assets bundle", 1
 MOST_BYTES = 1 << 30
 """Of all files together, however well they are compressed."""
 MOST_FILES = 5_000
+
+_UNREADABLE = (EOFError, NotImplementedError, OSError, ValueError, struct.error)
+"""What reading an archive may raise besides, whose directory is damaged."""
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """The first time that a zip archive can tell: the same files are the same archive whenever it is written."""
@@ -73,10 +78,13 @@ def read_parcel(path: str | os.PathLike[str]) -> Parcel:
     named = repr(os.fspath(path))
     if Path(path).stat().st_size > MOST_BYTES:
         raise BundleError(f"{named} is too large: {_LIMITS}")
+    data = Path(path).read_bytes()
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
             files = _members(archive, named)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError) as error:
+    except BundleError:
+        raise
+    except (*_UNREADABLE, zipfile.BadZipFile, zlib.error) as error:
         raise BundleError(f"{named} is no whole zip archive ({error}): copy or write it again") from None
     if MANIFEST not in files:
         raise BundleError(
@@ -120,9 +128,13 @@ def _members(archive: zipfile.ZipFile, named: str) -> dict[str, bytes]:
             or {"", ".", ".."} & {*name.split("/")}
         ):
             raise BundleError(f"{named} holds {excerpt(name)}, which is no plain name of a file")
-        if entry.flag_bits & 1:
-            raise BundleError(f"{named} holds {excerpt(name)} encrypted: bundles are not")
-        files[name] = archive.read(entry)  # no more than the entry's size, which is bounded above
+        if entry.flag_bits & 1 or entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise BundleError(
+                f"{named} holds {excerpt(name)} encrypted, or compressed in a way that bundles are not"
+            )
+        with archive.open(entry) as file:
+            # Asked for all that is there, it would inflate more than the entry says that it holds.
+            files[name] = file.read(entry.file_size + 1)
     return files
 
 

@@ -14,6 +14,7 @@ from workflow_assets.faults import Faults
 from workflow_assets.hypotheses import Hypothesis
 from workflow_assets.levels import Levels
 from workflow_assets.modules import qualified_name
+from workflow_assets.names import identifier_fault
 from workflow_assets.preregistrations import Preregistration
 from workflow_assets.replicates import Replicates
 from workflow_assets.treatments import Treatment
@@ -97,6 +98,9 @@ class Study:
         hypotheses = tuple(_hypothesis(one, p_of) for one in told["hypotheses"])
         faults = Faults(_unknown(hypotheses, treatments, metrics))
         families = read_families(told["families"], hypotheses, faults)
+        faults.extend(
+            f"its name {fault}" for name in ("name", "ledger_name") if (fault := identifier_fault(told[name]))
+        )
         if not _is_seed(told["seed"]):
             faults.add(f"seed = {excerpt(told['seed'])}: expected a whole number of 0 or more")
         declared = None if preregistration is None else Preregistration.from_dict(preregistration)
@@ -109,8 +113,8 @@ class Study:
         if faults:
             raise DeclarationError("the study", list(faults))
         return cls(
-            name=str(told["name"]),
-            ledger_name=str(told["ledger_name"]),
+            name=told["name"],
+            ledger_name=told["ledger_name"],
             seed=told["seed"],
             treatments=treatments,
             replicates=_replicates(told["replicates"]),
