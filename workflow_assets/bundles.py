@@ -139,7 +139,7 @@ def _check(name: str, told: Any, found: Any, own: Absent | None) -> Check:
     if own is not None:
         names = list(_CLAIM if own.p is None else _FOLLOWS)
         if not own.has_effect:  # the decision follows from an interval that is known too
-            names.append("decision")
+            names += ["decision", "effect", "effects"]
     differences = [line for one in names for line in _differences(one, told.get(one), found.get(one), 0.0)]
     return Check(name, _decision(told), _decision(found), own is not None, differences)
 

@@ -205,7 +205,7 @@ def write_bundle(
     files = {
         "README.txt": README.format(name=declaration.name).encode(),
         "study.json": to_json(study_dict(declaration)),
-        "cells.json": to_json(dossier.cells._asdict()),
+        "cells.json": to_json(dossier.cells._asdict(), None),
         "results.csv": dossier.cells.csv(),
         "verdicts.json": to_json(verdicts),
         "provenance.json": to_json(

@@ -106,9 +106,9 @@ def read_json(name: str, data: bytes) -> Any:
         raise BundleError(f"{name} is damaged: it is no valid JSON ({error})") from None
 
 
-def to_json(value: Any) -> bytes:
-    """Write a value as strict JSON, to be read by people too."""
-    return (strict_json(value, indent=1) + "\n").encode()
+def to_json(value: Any, indent: int | None = 1) -> bytes:
+    """Write a value as strict JSON, by default to be read by people too."""
+    return (strict_json(value, indent) + "\n").encode()
 
 
 def _members(archive: zipfile.ZipFile, named: str) -> dict[str, bytes]:
