@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import itertools
 import json
 import math
 import os
@@ -27,6 +28,7 @@ from workflow_assets import (
     Report,
     pages,
     parcels,
+    provenance,
     resamples,
     step,
     units,
@@ -247,6 +249,33 @@ def test_a_confirmation_with_spent_alpha_stays_spent(tmp_path: Path) -> None:
     assert told.exit_code == DIFFER
     fields = {line.partition(":")[0].partition("[")[0] for line in told.checks[0].differences}
     assert fields == {"decision", "p_adjusted", "flags"}
+
+
+def test_packages_of_several_versions_are_found_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    versions = itertools.count()
+    monkeypatch.setattr(provenance, "libraries", lambda _: {"numpy": str(next(versions))})
+    path = small().confirm("works", 8, store=MemoryStore()).bundle(tmp_path / "study.zip")
+    told = recompute(path)
+    assert told.exit_code == AGREE, str(told)
+    assert b"different versions of 'numpy'" in read_parcel(path).files["verdicts.json"]
+
+    def same(told: Any) -> None:
+        for note in told["notes"].values():
+            note["libraries"] = {"numpy": "1"}
+
+    assert recompute(edited(path, changed("provenance.json", same))).exit_code == DIFFER
+
+
+def test_what_differs_is_told_as_json(bundle: Path, capsys: Any) -> None:
+    def other(verdicts: Any) -> None:
+        verdicts["works"]["p"] = 0.5
+
+    assert main(["--json", str(edited(bundle, changed("verdicts.json", other)))]) == DIFFER
+    told = json.loads(capsys.readouterr().out)
+    assert told["exit_code"] == DIFFER
+    assert told["checks"][0]["differences"][0].startswith("p: 0.5 in the archive, ")
 
 
 def test_what_the_ledger_learns_later_is_in_a_later_bundle(tmp_path: Path) -> None:
