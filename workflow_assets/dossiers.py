@@ -99,6 +99,10 @@ class Cells(NamedTuple):
                 raise ValueError(f"the values of {name!r} are not one {kind.__name__} for each cell")
         if not len(self.seed) == len(self.failed) == len(pairs):
             raise ValueError("columns differ in length")
+        if not all(type(one) is int for one in self.seed) or not all(
+            type(one) is bool for one in self.failed
+        ):
+            raise ValueError("seeds are whole numbers, and each cell has failed or not")
 
     def find(self, asking: Asking) -> FindArm:
         """Give what finds a metric's values under a treatment."""
@@ -269,7 +273,11 @@ def open_bundle(parcel: Parcel) -> Opened:
     with _reading("report.json"):
         held("report.json")
         report = Report.from_json(files["report.json"].decode())
+        told = report.experiment
+        same = (told["name"], told["seed"]) == (study.name, study.seed)
+        same = same and list(report.treatments) == list(study.treatments)
         checks = {
+            "report.json is of another study than study.json": same,
             "report.json has another table than cells.json": cells.agrees(report),
             "report.json has other verdicts than verdicts.json": report.verdicts == verdicts,
             "results.csv has another table than cells.json": files.get("results.csv") == cells.csv(),

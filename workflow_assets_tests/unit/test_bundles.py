@@ -385,6 +385,7 @@ def test_a_changed_number_with_a_mended_manifest_gives_another_verdict(bundle: P
             changed("report.json", lambda told: told["verdicts"]["works"].update(decision="refuted")),
             "report.json has other verdicts",
         ),
+        (changed("study.json", lambda told: told.update(seed=1)), "report.json is of another study than study.json"),
         (changed("verdicts.json", lambda told: told.pop("works")), "the archive has no verdict on it"),
         (changed("verdicts.json", lambda told: told.update(more=told["works"])), "no hypothesis is called that"),
         (
