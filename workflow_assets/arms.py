@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from workflow_assets.declarations import Declaration
 from workflow_assets.flags import Flag, budgets, dropping
 from workflow_assets.hypotheses import Hypothesis
 from workflow_assets.levels import nesting_flag
+from workflow_assets.studies import Asking
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Aligned:
     overlap: float | None
 
     @classmethod
-    def of(cls, declaration: Declaration, one: Hypothesis, find: FindArm) -> Aligned:
+    def of(cls, declaration: Asking, one: Hypothesis, find: FindArm) -> Aligned:
         """Find the values of all arms that a hypothesis compares, by unit where it has several replicates."""
         arms = [find(treatment, one.metric) for treatment in one.arms]
         flags = [flag for arm in arms for flag in _failure_flags(arm)]

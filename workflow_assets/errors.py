@@ -14,6 +14,7 @@ Every error says what was given, what was expected, what to do, and which names 
     ├── CellsFailedError       some cells of a run failed; `failures` lists them
     ├── GateError              a gate does not accept a verdict; `exit_code` says which kind
     ├── ReportError            a saved report cannot be read
+    ├── BundleError            an archive of results is damaged, incomplete, or of an unknown version
     ├── LimitError             a run is expected to take longer or write more than it may
     └── StoreError             the datum store cannot do what was asked
         ├── CodecError         no codec can encode or decode a value
@@ -105,6 +106,10 @@ class GateError(WorkflowAssetsError):
 
 class ReportError(WorkflowAssetsError, ValueError):
     """A saved report cannot be read: it is none, is damaged, or was written by a later version."""
+
+
+class BundleError(WorkflowAssetsError, ValueError):
+    """An archive of results is damaged, incomplete, too large or of an unknown version."""
 
 
 class LimitError(WorkflowAssetsError):

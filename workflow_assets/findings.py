@@ -121,7 +121,7 @@ class Findings:
     def to_json(self) -> str:
         """Give the findings as JSON; `from_json` gives them back, equal."""
         held = {one.name: getattr(self, one.name) for one in dataclasses.fields(self)}
-        return json.dumps({"format": FORMAT, "schema": SCHEMA, **_plain(held)}, allow_nan=False)
+        return strict_json({"format": FORMAT, "schema": SCHEMA, **held})
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -130,7 +130,7 @@ class Findings:
         Raises `ReportError` for what is no report, is cut off, or was written by a later version.
         """
         try:
-            held = json.loads(text, object_hook=_revived, parse_constant=_refused)
+            held = read_strict(text)
         except (ValueError, RecursionError) as error:
             raise ReportError(
                 f"this is no report, since it is no valid JSON ({error}): give what to_json() has written"
@@ -207,6 +207,20 @@ def _frame(columns: Mapping[str, Column]) -> pd.DataFrame:
     )
 
 
+def strict_json(value: Any, indent: int | None = None) -> str:
+    """Write plain values as JSON that any reader understands; `read_strict` gives them back.
+
+    >>> strict_json([1.5, float("inf")])
+    '[1.5, {"float": "inf"}]'
+    """
+    return json.dumps(_plain(value), allow_nan=False, indent=indent)
+
+
+def read_strict(text: str) -> Any:
+    """Read what `strict_json` wrote; raise `ValueError` for what is no JSON, NaN and names that come twice among it."""
+    return json.loads(text, object_pairs_hook=_revived, parse_constant=_refused)
+
+
 def _plain(value: Any) -> Any:
     """Give a value as JSON can hold it: what is not finite as ``{"float": "inf"}``."""
     if isinstance(value, Mapping):
@@ -218,7 +232,10 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _revived(held: dict[str, Any]) -> Any:
+def _revived(pairs: list[tuple[str, Any]]) -> Any:
+    held = dict(pairs)
+    if len(held) < len(pairs):
+        raise ValueError("an object names something twice")
     return float(held["float"]) if held.keys() == {"float"} else held
 
 

@@ -9,13 +9,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from workflow_assets.arms import Aligned, FindArm
-from workflow_assets.declarations import Declaration
 from workflow_assets.errors import listing
 from workflow_assets.families import members_of
 from workflow_assets.flags import Flag, low_n
 from workflow_assets.hypotheses import Hypothesis
 from workflow_assets.stats.methods import JOINT, METHODS
 from workflow_assets.streams import generator
+from workflow_assets.studies import Asking
 from workflow_assets.verdicts import Pair, Size, Verdict, decided
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _PAIRS_OF = {
 """Which comparison of all pairs goes with a test of all treatments at once."""
 
 
-def judge(declaration: Declaration, arm: FindArm) -> dict[str, Verdict]:
+def judge(declaration: Asking, arm: FindArm) -> dict[str, Verdict]:
     """Judge every hypothesis of an experiment; `arm` gives a metric's values under a treatment.
 
     p values are adjusted over each family, by its method. A hypothesis that cannot be decided counts in its family with
@@ -48,7 +48,7 @@ def judge(declaration: Declaration, arm: FindArm) -> dict[str, Verdict]:
 
 
 def _family(
-    declaration: Declaration, method: str, members: Sequence[Hypothesis], arm: FindArm
+    declaration: Asking, method: str, members: Sequence[Hypothesis], arm: FindArm
 ) -> Iterable[Verdict]:
     from workflow_assets.stats.families import adjust
 
@@ -77,7 +77,7 @@ def _sheltered(one: Hypothesis, judged: Callable[[], Verdict]) -> Verdict:
         return Verdict(one, "undecidable", f"judging it raised {type(error).__name__}: {error}")
 
 
-def _judged(declaration: Declaration, one: Hypothesis, arm: FindArm) -> Verdict:
+def _judged(declaration: Asking, one: Hypothesis, arm: FindArm) -> Verdict:
     data = Aligned.of(declaration, one, arm)
     return _judge_several(one, data) if one.several else _judge_two(declaration, one, data)
 
@@ -85,7 +85,7 @@ def _judged(declaration: Declaration, one: Hypothesis, arm: FindArm) -> Verdict:
 # -- two arms --------------------------------------------------------------------------------------------------------
 
 
-def _judge_two(declaration: Declaration, one: Hypothesis, data: Aligned) -> Verdict:
+def _judge_two(declaration: Asking, one: Hypothesis, data: Aligned) -> Verdict:
     """Compare two arms; the decision waits for the adjustment over the family."""
     from workflow_assets.stats.comparisons import compare
     from workflow_assets.stats.decisions import undecidable_reason
@@ -135,7 +135,7 @@ def _judge_two(declaration: Declaration, one: Hypothesis, data: Aligned) -> Verd
     )
 
 
-def _choose(declaration: Declaration, one: Hypothesis, data: Aligned) -> tuple[str | Callable[..., Any], str]:
+def _choose(declaration: Asking, one: Hypothesis, data: Aligned) -> tuple[str | Callable[..., Any], str]:
     """Choose the test, and say why it is this one."""
     from workflow_assets.stats.decisions import choose_test
 
@@ -152,7 +152,7 @@ def _choose(declaration: Declaration, one: Hypothesis, data: Aligned) -> tuple[s
 
 
 def _effects(
-    declaration: Declaration, one: Hypothesis, data: Aligned, test: str | Callable[..., Any]
+    declaration: Asking, one: Hypothesis, data: Aligned, test: str | Callable[..., Any]
 ) -> tuple[tuple[Effect, ...], list[str]]:
     """Give the effect that the claim is about, with the interval that belongs to the test, then others, and notes."""
     from workflow_assets.stats.effects import mean_difference
@@ -286,9 +286,7 @@ def _told(pair: Any) -> tuple[Any, ...]:
     return pair.x, pair.y, pair.estimate, pair.low, pair.high, pair.p
 
 
-def _jointly(
-    declaration: Declaration, method: str, members: Sequence[Hypothesis], arm: FindArm
-) -> list[Verdict]:
+def _jointly(declaration: Asking, method: str, members: Sequence[Hypothesis], arm: FindArm) -> list[Verdict]:
     """Judge claims about pairs by one comparison of all their treatments."""
     from workflow_assets.stats import posthoc
 

@@ -97,6 +97,16 @@ class Ledger:
             (entry for entry in found if not kinds or entry.kind in kinds), key=lambda entry: entry.when
         )
 
+    def restore(self, entries: Iterable[Entry]) -> None:
+        """Put entries that another store's ledger gave, as they are: into an empty one."""
+        for number, entry in enumerate(entries):
+            if entry.kind == PREREGISTRATION:
+                key = self._number_key(entry.told["number"])
+            else:
+                key = digest("ledger", "restored", self.experiment, str(number))
+            self.store.refer(self._asset, {key: key})
+            self.store.put(key, entry._asdict())
+
     # -- preregistrations -----------------------------------------------------------------------------------------
 
     def preregistrations(self) -> Iterator[Mapping[str, Any]]:

@@ -11,13 +11,13 @@ from typing import Any
 from workflow_assets.acceptances import current_user
 from workflow_assets.arms import FindArm
 from workflow_assets.canonical import digest
-from workflow_assets.declarations import Declaration
 from workflow_assets.errors import listing
 from workflow_assets.flags import Flag
 from workflow_assets.ledgers import AUDIT, LOOK, OVERRIDE, RUN, Entry, Ledger, lenient, overlap, spans
 from workflow_assets.preregistrations import Preregistration, claim_of, family_of
 from workflow_assets.stats.methods import METHODS
 from workflow_assets.store.base import Store
+from workflow_assets.studies import Asking
 from workflow_assets.verdicts import Verdict, decided
 
 
@@ -33,7 +33,7 @@ class Look:
         keys: gives the keys of the data of each step.
     """
 
-    declaration: Declaration
+    declaration: Asking
     store: Store
     configuration: str
     arm: FindArm

@@ -10,11 +10,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workflow_assets.arms import Arm
 from workflow_assets.contracts.checkers import MetricType
 from workflow_assets.declarations import Declaration
+from workflow_assets.dossiers import Cell, write_bundle
 from workflow_assets.errors import CellsFailedError, UnknownNameError, did_you_mean
 from workflow_assets.findings import columns_of, wide
 from workflow_assets.flags import Flag
@@ -365,6 +367,20 @@ class Result:
                 }
             )
         return steps
+
+    def bundle(self, path: str | os.PathLike[str]) -> Path:
+        """Write an archive with values, verdicts, provenance, ledger, code and report; the same result, the same bytes.
+
+        ``python -m workflow_assets.bundles study.zip`` judges every hypothesis again from it, offline and without the
+        experiment's code.
+        """
+        cells = [
+            Cell(row.treatment, row.replicate, row.seed, row.failure is not None, row.metrics)
+            for row in self.outcomes
+        ]
+        return write_bundle(
+            path, self.declaration, cells, self.report(), self.store, self.configuration, self.keys()
+        )
 
     def to_json(self) -> str:
         """Give the report as JSON; `Report.from_json` gives it back, equal."""
