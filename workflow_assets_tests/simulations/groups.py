@@ -65,7 +65,7 @@ def bootstrap_held(rng):
 
 
 SIZES, SPREADS = (6, 10, 15, 20), (3.0, 2.0, 1.0, 1.0)
-FEW = {"fast": 100, "full": 5_000}
+FEW = {"fast": 25, "full": 5_000}
 
 SIMULATIONS = [
     rejects("anova, 4 groups of 3 to 8", lambda rng: anova(independent(rng, (3, 4, 6, 8))).p),
@@ -108,7 +108,7 @@ SIMULATIONS = [
         lambda rng: smallest(games_howell(independent(rng, SIZES, SPREADS))),
         alpha=0.06,
         least=0.04,
-        fast=10,
+        fast=2,
         full=2_000,
     ),
     rejects("nemenyi, 12 blocks", lambda rng: smallest(nemenyi(blocks(rng, 12))), least=0.03, **FEW),
@@ -131,7 +131,7 @@ SIMULATIONS = [
     covers_all(
         "games_howell, unequal sizes and spreads",
         lambda rng: holds_all(games_howell(independent(rng, SIZES, SPREADS, SHIFTS)), SHIFTS),
-        fast=10,
+        fast=2,
         full=2_000,
     ),
     Simulation(
