@@ -11,7 +11,7 @@ from workflow_assets.arms import FindArm, failure_flags, finite_values, per_unit
 from workflow_assets.declarations import Declaration
 from workflow_assets.errors import UnknownNameError, did_you_mean
 from workflow_assets.flags import Flag, budgets, dropping, low_n
-from workflow_assets.levels import nesting_flag
+from workflow_assets.levels import nesting_flag, plural
 from workflow_assets.streams import generator
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RESAMPLES = 9_999
+MOST_REPORTED = 6
 
 Best = Literal["max", "min"]
 Ranker = Callable[[Any], Any]
@@ -231,6 +232,32 @@ def trade_offs(
     return table
 
 
+def reported(declaration: Declaration, find: FindArm) -> list[dict[str, Any]]:
+    """Rank the treatments for a report, by the first metrics that hypotheses are about, as those have it.
+
+    Of two treatments the verdicts say all that there is to say.
+    """
+    if len(declaration.treatments) < 3:
+        return []
+    told = []
+    for metric in list(dict.fromkeys(one.metric for one in declaration.hypotheses))[:MOST_REPORTED]:
+        about = [one for one in declaration.hypotheses if one.metric == metric]
+        best: Best = "min" if {one.alternative for one in about} == {"less"} else "max"
+        try:
+            one = rank_treatments(
+                declaration, find, metric, best=best, paired=all(one.paired for one in about)
+            )
+            told.append({**one.as_dict(), "text": one.note})
+        except ValueError as error:
+            told.append(
+                {
+                    "metric": metric, "best": best, "places": [], "groups": [], "left_out": {}, "flags": [],
+                    "text": str(error),
+                }
+            )  # fmt: skip
+    return told
+
+
 # -- values that can be compared -------------------------------------------------------------------------------------
 
 
@@ -293,9 +320,10 @@ class _Table:
         sizes = {name: values.size for name, values in arms[metrics[0]].items()}
         fewest = min(sizes, key=lambda name: sizes[name])
         if sizes[fewest] < least:
-            level = replicates.levels.compared if replicates.levels else None
+            level = (replicates.levels and replicates.levels.compared) or "replicate"
+            few = f"1 {level} has" if sizes[fewest] == 1 else f"{sizes[fewest]} {plural(level)} have"
             raise ValueError(
-                f"{sizes[fewest]} {level or 'replicate'}(s) have a value of {named} under "
+                f"{few} a value of {named} under "
                 f"{'all of ' + ', '.join(sizes) if paired else fewest}, and at least {least} are needed: run more"
                 + (", or compare with paired=False" if paired else "")
             )

@@ -22,7 +22,7 @@ from workflow_assets.judgements import judge
 from workflow_assets.looks import Look
 from workflow_assets.outcomes import CellOutcome, Failure
 from workflow_assets.provenance import Provenance, checkout, trace
-from workflow_assets.rankings import RESAMPLES, Best, Ranker, Ranking, rank_treatments, trade_offs
+from workflow_assets.rankings import RESAMPLES, Best, Ranker, Ranking, rank_treatments, reported, trade_offs
 from workflow_assets.reports import Report
 from workflow_assets.store.base import Store
 from workflow_assets.store.codecs import installed_version
@@ -407,6 +407,7 @@ class Result:
                 "versions": {"python": platform.python_version(), **versions},
                 "git": checkout(code.co_filename if code else ""),
             },
+            rankings=reported(one, self.arm),
         )
 
     def _steps(self) -> list[dict[str, Any]]:

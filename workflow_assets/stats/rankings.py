@@ -102,7 +102,7 @@ def rank_bootstrap(
     at least as often as `confidence` says where treatments are told apart or none are equal, and too seldom where some
     are: `rank_intervals` holds then too.
 
-    Raises ValueError for fewer than 2 values of a treatment, and where all are equal.
+    Raises ValueError for fewer than 2 values of a treatment, and for scores of a ranker that are no finite numbers.
 
     >>> rng = np.random.default_rng(1)
     >>> scores = {"base": [0.5, 0.6, 0.4, 0.5], "wide": [0.9, 0.8, 0.7, 0.9], "deep": [0.6, 0.9, 0.8, 0.7]}

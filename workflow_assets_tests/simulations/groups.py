@@ -72,8 +72,6 @@ SIMULATIONS = [
     rejects(
         "welch_anova, unequal sizes and spreads",
         lambda rng: welch_anova(independent(rng, (8, 12, 16, 20), SPREADS)).p,
-        alpha=0.065,
-        least=0.045,
     ),
     rejects(
         "kruskal_wallis, 4 groups of 5", lambda rng: kruskal_wallis(independent(rng, [5] * 4)).p, least=0.02
@@ -86,11 +84,10 @@ SIMULATIONS = [
     rejects(
         "repeated_measures_anova, 15 blocks, unequal spreads",
         lambda rng: repeated_measures_anova(blocks(rng, 15, spreads=np.array([0.2, 0.5, 1, 3]))).p,
-        alpha=0.06,
         least=0.03,
     ),
     rejects("friedman, 10 blocks", lambda rng: friedman(blocks(rng, 10)).p, least=0.035),
-    rejects("cochran_q, 40 blocks", lambda rng: cochran_q(passed(rng, 40)).p, alpha=0.06, least=0.04),
+    rejects("cochran_q, 40 blocks", lambda rng: cochran_q(passed(rng, 40)).p, least=0.04),
     rejects(
         "dunnett, unequal sizes", lambda rng: smallest(dunnett(independent(rng, SIZES), control="0")), **FEW
     ),
@@ -106,8 +103,7 @@ SIMULATIONS = [
     rejects(
         "games_howell, unequal sizes and spreads",
         lambda rng: smallest(games_howell(independent(rng, SIZES, SPREADS))),
-        alpha=0.06,
-        least=0.04,
+        least=0.03,
         fast=2,
         full=2_000,
     ),
