@@ -17,7 +17,7 @@ from workflow_assets.stats.groups import Arms, Groups, several_samples
 from workflow_assets.stats.omnibus import Omnibus, friedman
 from workflow_assets.stats.posthoc import Posthoc, nemenyi
 from workflow_assets.stats.ranges import studentized_range_sf, upper_point
-from workflow_assets.stats.samples import FloatArray
+from workflow_assets.stats.samples import ROUNDING_ULPS, FloatArray
 
 Best = Literal["max", "min"]
 Ranker = Callable[[Mapping[str, FloatArray]], Any]
@@ -128,9 +128,9 @@ def rank_bootstrap(
             [_asked(ranker, several, resample) for resample in _resamples(several, resamples, paired, rng)]
         )
         values = [float(score) for score in scores]
-    ranks = _ranks(-sign * drawn)
-    own = _ranks(-sign * scores[None])[0]
-    first = drawn == np.max(sign * drawn, axis=1, keepdims=True) * sign
+    slack = np.zeros(len(several.names)) if ranker is not None else _slack(several)
+    ranks, first = _ranks(-sign * drawn, slack)
+    own = _ranks(-sign * scores[None], slack)[0][0]
     shares = np.mean(first / first.sum(axis=1, keepdims=True), axis=0)
     lows = np.quantile(ranks, (1 - confidence) / 2, axis=0, method="inverted_cdf")
     highs = np.quantile(ranks, (1 + confidence) / 2, axis=0, method="inverted_cdf")
@@ -261,6 +261,7 @@ def pareto_front(
             )
     signs = np.array([_sign(directions[metric]) for metric in tables])
     means = np.stack([several.means for several in tables.values()], axis=-1) * signs
+    slack = np.stack([_slack(several) for several in tables.values()], axis=-1)
     shares: FloatArray | None = None
     if rng is not None and min(sizes) > 1:
         seed = int(rng.integers(2**63))  # all metrics look at the same draws
@@ -268,10 +269,10 @@ def pareto_front(
             resampled_means(several.arms, paired=paired, rng=np.random.default_rng(seed), resamples=resamples)
             for several in tables.values()
         ], axis=-1) * signs  # fmt: skip
-        shares = np.array([np.mean(~_dominating(drawn, i).any(axis=1)) for i in range(len(names))])
+        shares = np.array([np.mean(~_dominating(drawn, i, slack).any(axis=1)) for i in range(len(names))])
     trades = []
     for i, name in enumerate(names):
-        better = np.flatnonzero(_dominating(means[None], i)[0])
+        better = np.flatnonzero(_dominating(means[None], i, slack)[0])
         scores = tuple(
             (metric, several.restore(float(several.means[i]))) for metric, several in tables.items()
         )
@@ -357,19 +358,28 @@ def _asked(ranker: Ranker, several: Groups, values: Sequence[FloatArray]) -> Flo
     return array
 
 
-def _ranks(losses: FloatArray) -> FloatArray:
-    """Rank in each row, 1 for the smallest; by counting, which for few treatments is quicker than sorting."""
-    ranks = np.empty_like(losses)
+def _slack(several: Groups) -> FloatArray:
+    """Say by how much the means of each arm may differ by rounding only, which makes them ties."""
+    return ROUNDING_ULPS * np.finfo(np.float64).eps * np.array([np.max(np.abs(arm)) for arm in several.arms])
+
+
+def _ranks(losses: FloatArray, slack: FloatArray) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+    """Rank in each row, 1 for the smallest, and say who is first; by counting, for few treatments the quickest."""
+    ranks, first = np.empty_like(losses), np.empty(losses.shape, dtype=np.bool_)
     for i in range(losses.shape[1]):
-        column = losses[:, i : i + 1]
-        ranks[:, i] = 0.5 + (losses < column).sum(axis=1) + 0.5 * (losses == column).sum(axis=1)
-    return ranks
+        beyond = losses - losses[:, i : i + 1]
+        noise = np.maximum(slack, slack[i])
+        below = (beyond < -noise).sum(axis=1)
+        ranks[:, i] = 0.5 + below + 0.5 * (np.abs(beyond) <= noise).sum(axis=1)
+        first[:, i] = below == 0
+    return ranks, first
 
 
-def _dominating(goods: FloatArray, i: int) -> npt.NDArray[np.bool_]:
+def _dominating(goods: FloatArray, i: int, slack: FloatArray) -> npt.NDArray[np.bool_]:
     """Say in each resample which treatments are at least as good as this one in every metric, and better in one."""
-    own = goods[:, i : i + 1]
-    dominating: npt.NDArray[np.bool_] = np.all(goods >= own, axis=2) & np.any(goods > own, axis=2)
+    beyond = goods - goods[:, i : i + 1]
+    noise = np.maximum(slack, slack[i])
+    dominating: npt.NDArray[np.bool_] = np.all(beyond >= -noise, axis=2) & np.any(beyond > noise, axis=2)
     return dominating
 
 
