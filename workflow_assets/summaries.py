@@ -138,9 +138,9 @@ def markdown_report(findings: Findings) -> str:
         told = (one["text"] for one in findings.verdicts.values())
         lines += _folded("How it was decided", _fenced("\n\n".join(told)))
     for one in findings.rankings:
-        told = [*markdown_table(*ranking_rows(one)), ""] if one["places"] else []
-        told += [f"- {escaped(line)}" for line in ranking_words(one)]
-        lines += _folded(f"Ranking by {html.escape(one['metric'])}, {one['best']} is best", told)
+        ranked = [*markdown_table(*ranking_rows(one)), ""] if one["places"] else []
+        ranked += [f"- {escaped(line)}" for line in ranking_words(one)]
+        lines += _folded(f"Ranking by {html.escape(one['metric'])}, {one['best']} is best", ranked)
     if findings.failures:
         lines += _folded(f"{failed} failed cells", _fenced(describe(findings)))
     if findings.steps:

@@ -2,12 +2,13 @@
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from workflow_assets import Experiment, Metrics, Result, resamples, step, units
+from workflow_assets import Experiment, Hypothesis, Metrics, Report, Result, resamples, step, units
 from workflow_assets.errors import UnknownNameError
 
 BONUS = "measure.bonus"
@@ -248,11 +249,32 @@ def test_a_ranking_is_plain_values_and_a_table(result: Result) -> None:
         ranking.metric = "other"  # type: ignore[misc]
 
 
+def test_reports_rank_more_than_two_treatments_as_their_hypotheses_have_it(tmp_path: Path) -> None:
+    claims = [
+        Hypothesis("less", "measure.accuracy", "worse", alternative="less"),
+        Hypothesis("none", "measure.extra", "worse"),
+    ]
+    report = run(replicates=8, hypotheses=claims).report(tmp_path / "report.html")
+    first, second = report.rankings
+    assert (first["best"], first["places"][0]["treatment"]) == ("min", "worse")
+    assert second["text"].startswith("0 of 4 treatments can be ranked by measure.extra")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    for told in (page, report.markdown()):
+        assert "paired_t of all pairs" in told
+        assert "0 of 4 treatments can be ranked by measure.extra" in told
+    assert Report.from_json(report.to_json()) == report
+    earlier = json.loads(report.to_json())
+    del earlier["rankings"]
+    assert Report.from_json(json.dumps(earlier)).rankings == []
+    two = run({"better": {BONUS: 1.0}}, 8, hypotheses=[Hypothesis("more", "measure.accuracy", "better")])
+    assert list(two.report().rankings) == []
+
+
 # -- trade-offs ------------------------------------------------------------------------------------------------------
 
 
 def test_a_trade_off_says_who_is_on_the_front(result: Result) -> None:
-    table = result.pareto({"measure.accuracy": "max", "measure.size": "min"}).set_index("treatment")
+    table: Any = result.pareto({"measure.accuracy": "max", "measure.size": "min"}).set_index("treatment")
     assert list(table.columns) == [
         "measure.accuracy",
         "measure.size",
@@ -269,7 +291,7 @@ def test_a_trade_off_says_who_is_on_the_front(result: Result) -> None:
 
 
 def test_the_seconds_of_a_step_are_a_metric_too(result: Result) -> None:
-    table = result.pareto({"measure.accuracy": "max", "measure.seconds": "min"}).set_index("treatment")
+    table: Any = result.pareto({"measure.accuracy": "max", "measure.seconds": "min"}).set_index("treatment")
     seconds = result.timings.groupby("treatment")["seconds"].mean()
     assert table.loc["better", "measure.seconds"] == pytest.approx(seconds["better"])
     with pytest.raises(UnknownNameError, match=r"measur\.seconds"):

@@ -26,11 +26,11 @@ each = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("dunnett", stats.ttest_ind(*list(TWO.values())[::-1])),
-        ("tukey", stats.ttest_ind(*list(TWO.values())[::-1])),
-        ("tukey, paired", stats.ttest_rel(*list(TWO.values())[::-1])),
-        ("dunnett, paired", stats.ttest_rel(*list(TWO.values())[::-1])),
-        ("games_howell", stats.ttest_ind(*list(TWO.values())[::-1], equal_var=False)),
+        ("dunnett", stats.ttest_ind(TWO["deep"], TWO["base"])),
+        ("tukey", stats.ttest_ind(TWO["deep"], TWO["base"])),
+        ("tukey, paired", stats.ttest_rel(TWO["deep"], TWO["base"])),
+        ("dunnett, paired", stats.ttest_rel(TWO["deep"], TWO["base"])),
+        ("games_howell", stats.ttest_ind(TWO["deep"], TWO["base"], equal_var=False)),
     ],
 )
 def test_of_two_treatments_all_are_the_t_test(name, expected):

@@ -1,6 +1,7 @@
 """Rankings: order, resampled ranks, intervals of ranks, critical differences and fronts, and what they refuse."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ ARMS = {"base": [0.5, 0.6, 0.4, 0.5], "wide": [0.9, 0.8, 0.7, 0.9], "deep": [0.6
 
 
 def bootstrap(arms, **options):
-    given = {"best": "max", "paired": True, "rng": np.random.default_rng(1), "resamples": 500} | options
+    given: Any = {"best": "max", "paired": True, "rng": np.random.default_rng(1), "resamples": 500} | options
     return rank_bootstrap(arms, **given)
 
 
