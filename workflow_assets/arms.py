@@ -44,10 +44,10 @@ class Aligned:
     def of(cls, declaration: Asking, one: Hypothesis, find: FindArm) -> Aligned:
         """Find the values of all arms that a hypothesis compares, by unit where it has several replicates."""
         arms = [find(treatment, one.metric) for treatment in one.arms]
-        flags = [flag for arm in arms for flag in _failure_flags(arm)]
+        flags = [flag for arm in arms for flag in failure_flags(arm)]
         finite = []
         for arm in arms:
-            values, dropped = _finite(arm)
+            values, dropped = finite_values(arm)
             finite.append(values)
             flags += dropped
         replicates = declaration.replicates
@@ -68,7 +68,7 @@ class Aligned:
             if replicates.levels is None or replicates.levels.block is None:
                 finite = [{key: values[key] for key in both} for values in finite]
         if replicates.levels is not None:
-            finite, note = _per_unit(finite, replicates.levels, one.paired)
+            finite, note = per_unit(finite, replicates.levels, one.paired)
         if one.paired:
             both = [key for key in finite[0] if all(key in values for values in finite)]
             aligned = [[values[key] for key in both] for values in finite]
@@ -77,7 +77,8 @@ class Aligned:
         return cls(aligned, flags, note, replicates.test_fraction)
 
 
-def _per_unit(arms: list[dict[str, float]], levels: Any, paired: bool) -> tuple[list[dict[str, float]], str]:
+def per_unit(arms: list[dict[str, float]], levels: Any, paired: bool) -> tuple[list[dict[str, float]], str]:
+    """Make one value per unit (or block) of the values of two or more arms, and tell what was done in a note."""
     *others, last = arms
     aligned, note = [], ""
     for arm in others:
@@ -86,7 +87,8 @@ def _per_unit(arms: list[dict[str, float]], levels: Any, paired: bool) -> tuple[
     return [*aligned, second], note
 
 
-def _failure_flags(arm: Arm) -> list[Flag]:
+def failure_flags(arm: Arm) -> list[Flag]:
+    """Say how many cells of an arm failed, or have no value."""
     told = []
     if arm.failed:
         told.append(f"{arm.failed} of {arm.expected} cells of {arm.treatment} failed and are left out")
@@ -98,7 +100,7 @@ def _failure_flags(arm: Arm) -> list[Flag]:
     return [Flag("dropped_cells", one) for one in told]
 
 
-def _finite(arm: Arm) -> tuple[dict[str, float], list[Flag]]:
+def finite_values(arm: Arm) -> tuple[dict[str, float], list[Flag]]:
     """Give the values that can be judged, and say how many cannot."""
     values = {key: float(value) for key, value in arm.values.items()}
     finite = {key: value for key, value in values.items() if math.isfinite(value)}

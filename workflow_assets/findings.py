@@ -44,6 +44,7 @@ class Findings:
         failures: the cells that failed, with their errors.
         verdicts: what the data say about each hypothesis.
         made: when, and with which versions and git commit, this was made.
+        rankings: the treatments by each metric that hypotheses are about, where there are more than two.
     """
 
     experiment: Mapping[str, Any]
@@ -56,6 +57,7 @@ class Findings:
     failures: Sequence[Mapping[str, Any]] = field(repr=False)
     verdicts: Mapping[str, Mapping[str, Any]]
     made: Mapping[str, Any] = field(repr=False)
+    rankings: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
 
     @property
     def name(self) -> str:
@@ -144,6 +146,7 @@ class Findings:
                 f"the report has the schema {excerpt(held.get('schema'))}, and this version of workflow_assets reads "
                 f"{SCHEMA}: read it with the version that wrote it"
             )
+        held.setdefault("rankings", [])  # which earlier versions did not have
         names = [one.name for one in dataclasses.fields(cls)]
         if missing := [name for name in names if name not in held]:
             raise ReportError(f"the report lacks {listing(missing)}: it is cut off or was edited")
@@ -170,6 +173,9 @@ class Findings:
                 raise ValueError(f"the verdict on {name!r} is {excerpt(verdict['decision'])}")
             for needed in ("accept", "claim", "flags", "gate", "metric", "text"):
                 verdict[needed]
+        for ranking in self.rankings:
+            for needed in ("metric", "places", "text"):
+                ranking[needed]
 
 
 def accepted(verdict: Mapping[str, Any]) -> bool:

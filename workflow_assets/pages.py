@@ -17,6 +17,9 @@ from workflow_assets.summaries import (
     legend,
     n_words,
     provenance_rows,
+    quantity,
+    ranking_rows,
+    ranking_words,
     summary_rows,
     timing_rows,
     verdict_rows,
@@ -86,6 +89,7 @@ def experiment_page(findings: Findings) -> str:
         "<h2>Treatments</h2>",
         table(*summary_rows(findings)),
         f'<p class="faint">{safe(legend(findings))}</p>',
+        *_rankings(findings),
         "<h2>Plots</h2>",
         *(_figure(name, plot) for name, plot in gallery(findings, "svg")),
         *_failures(findings),
@@ -185,6 +189,15 @@ def _figure(name: str, plot: Plot | str) -> str:
         f"<figure><figcaption><b>{caption}</b>. {safe(plot.title)}</figcaption>"
         f'<img src="{plot.uri()}" alt="{safe(plot.title)}"></figure>'
     )
+
+
+def _rankings(findings: Findings) -> list[str]:
+    parts = ["<h2>Which treatment is best</h2>"] if findings.rankings else []
+    for one in findings.rankings:
+        parts.append(f"<h3>{safe(quantity(findings, one['metric']))}: {safe(one['best'])} is best</h3>")
+        parts += [table(*ranking_rows(one))] if one["places"] else []
+        parts += [f'<p class="faint">{safe(line)}</p>' for line in ranking_words(one)]
+    return parts
 
 
 def _failures(findings: Findings) -> list[str]:

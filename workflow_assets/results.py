@@ -24,6 +24,7 @@ from workflow_assets.judgements import judge
 from workflow_assets.looks import Look
 from workflow_assets.outcomes import CellOutcome, Failure
 from workflow_assets.provenance import Provenance, checkout, trace
+from workflow_assets.rankings import RESAMPLES, Best, Ranker, Ranking, rank_treatments, reported, trade_offs
 from workflow_assets.reports import Report
 from workflow_assets.store.base import Store
 from workflow_assets.store.codecs import installed_version
@@ -229,7 +230,7 @@ class Result:
             by: "mean" or "median" of the metric; or "p", the p value of the first hypothesis about each treatment,
                 the smallest first.
         """
-        from workflow_assets.stats.decisions import rank
+        from workflow_assets.stats.rankings import rank
 
         if by == "p":
             values: dict[str, float] = {}
@@ -250,6 +251,73 @@ class Result:
             measured = list(self.arm(treatment, metric).values.values())
             scores[treatment] = float(summarise(measured)) if measured else float("nan")
         return rank(scores, best="max" if best == "max" else "min")
+
+    def rankings(
+        self,
+        metric: str,
+        *,
+        best: Best = "max",
+        ranker: Ranker | None = None,
+        paired: bool = True,
+        confidence: float = 0.95,
+        resamples: int = RESAMPLES,
+    ) -> Ranking:
+        """Rank the treatments by a metric, and say how sure that is and which are not told apart.
+
+        Args:
+            metric: a declared metric, or ``"model.seconds"`` for what a step took.
+            best: "max" or "min".
+            ranker: a function from a table such as `wide` gives to a score for each treatment; by default the mean. It
+                is asked once per resample.
+            paired: whether treatments are compared within replicates.
+            confidence: that of intervals and groups.
+            resamples: how often replicates are drawn again.
+
+        Raises `UnknownNameError` for an unknown metric, and `ValueError` where fewer than two treatments can be
+        compared.
+        """
+        return rank_treatments(
+            self.declaration,
+            self._measured,
+            metric,
+            best=best,
+            paired=paired,
+            ranker=ranker,
+            confidence=confidence,
+            resamples=resamples,
+        )
+
+    def pareto(
+        self, directions: Mapping[str, Best], *, paired: bool = True, resamples: int = RESAMPLES
+    ) -> pd.DataFrame:
+        """Say which treatments are worth having, when several metrics pull in different directions: a tidy table.
+
+        A row for each treatment: its mean of each metric, ``n``, ``front`` (no other is at least as good in the mean of
+        every metric and better in one), ``on_front`` (the share of resamples of which that holds; NaN for one
+        replicate) and ``dominated_by``. What a reader should know stands in ``table.attrs["notes"]``.
+
+        Args:
+            directions: "max" or "min" for each metric; ``"model.seconds"`` is what the step `model` took.
+            paired: whether replicates are drawn for all treatments together.
+            resamples: how often replicates are drawn again.
+
+        Raises `UnknownNameError` for an unknown metric, and `ValueError` where fewer than two treatments have values.
+        """
+        return trade_offs(self.declaration, self._measured, directions, paired=paired, resamples=resamples)
+
+    def _measured(self, treatment: str, metric: str) -> Arm:
+        """Give a metric's values, or the seconds that a step took."""
+        slot, _, what = metric.rpartition(".")
+        if (
+            metric in self.declaration.metrics
+            or what != "seconds"
+            or slot not in self.declaration.asset_slots
+        ):
+            return self.arm(treatment, metric)
+        rows = self._by_treatment.get(treatment, [])
+        values = {row.replicate: row.seconds[slot] for row in rows if not row.failure and slot in row.seconds}
+        failed = sum(row.failure is not None for row in rows)
+        return Arm(treatment, metric, values, len(self.declaration.replicates), failed)
 
     def trace(self, treatment: str, replicate: str | int, name: str) -> Provenance:
         """Tell how a number in the table came to be: the exact code, parameters, inputs, seed and machine.
@@ -341,6 +409,7 @@ class Result:
                 "versions": {"python": platform.python_version(), **versions},
                 "git": checkout(code.co_filename if code else ""),
             },
+            rankings=reported(one, self.arm),
         )
 
     def _steps(self) -> list[dict[str, Any]]:

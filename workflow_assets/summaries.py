@@ -77,6 +77,28 @@ def timing_rows(findings: Findings) -> Rows:
     return header, rows
 
 
+def ranking_rows(ranking: Mapping[str, Any]) -> Rows:
+    """Give the header and a row for each treatment, the best first: score, rank, and how sure that is."""
+    header = ["treatment", ranking["by"], "rank", "truly", "mean rank of resamples", "first in"]
+    rows = []
+    for one in ranking["places"]:
+        truly = f"{one['low']}" if one["low"] == one["high"] else f"{one['low']} to {one['high']}"
+        told = [f"{one['score']:.4g}", f"{one['rank']:g}", truly, f"{one['mean_rank']:.2f}"]
+        rows.append([one["treatment"], *told, f"{one['best']:.0%}"])
+    return header, rows
+
+
+def ranking_words(ranking: Mapping[str, Any]) -> list[str]:
+    """Say of a ranking what its table does not: which treatments are not told apart, how, and what to know."""
+    groups = [", ".join(group) for group in ranking["groups"] if len(group) > 1]
+    return [
+        *(f"Not told apart by mean ranks: {group}." for group in groups),
+        *([f"Ranks they may truly have: {ranking['intervals']}."] if ranking["places"] else []),
+        *(f"{name} is left out: {why}." for name, why in ranking["left_out"].items()),
+        *([ranking["text"]] if ranking["text"] else []),
+    ]
+
+
 def provenance_rows(findings: Findings) -> list[tuple[str, str]]:
     """Tell what the results follow from, and what they were judged with."""
     one, made = findings.experiment, findings.made
@@ -115,6 +137,10 @@ def markdown_report(findings: Findings) -> str:
     if findings.verdicts:
         told = (one["text"] for one in findings.verdicts.values())
         lines += _folded("How it was decided", _fenced("\n\n".join(told)))
+    for one in findings.rankings:
+        ranked = [*markdown_table(*ranking_rows(one)), ""] if one["places"] else []
+        ranked += [f"- {escaped(line)}" for line in ranking_words(one)]
+        lines += _folded(f"Ranking by {html.escape(one['metric'])}, {one['best']} is best", ranked)
     if findings.failures:
         lines += _folded(f"{failed} failed cells", _fenced(describe(findings)))
     if findings.steps:

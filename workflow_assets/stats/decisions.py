@@ -1,9 +1,8 @@
 """Decisions: from p-values and intervals to a verdict, and which test to ask in the first place."""
 
 import math
-from collections.abc import Mapping
 from enum import StrEnum
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy.typing as npt
 
@@ -141,20 +140,6 @@ def choose_test(
     else:
         choice = Choice("paired_t", "paired by replicate: Student's t on the differences of the pairs")
     return choice if overlap is None else choice._replace(reason=f"{choice.reason}; {optimistic}")
-
-
-def rank(scores: Mapping[str, float], *, best: Literal["max", "min"]) -> list[tuple[str, float]]:
-    """Order treatments from best to worst; ties stay in the order of declaration, and NaN comes last.
-
-    >>> rank({"baseline": 0.5, "weak": float("nan"), "strong": 0.9, "forest": 0.9}, best="max")
-    [('strong', 0.9), ('forest', 0.9), ('baseline', 0.5), ('weak', nan)]
-    """
-    if best not in ("max", "min"):
-        raise ValueError(f"best is {best!r}: choose 'max' or 'min'")
-    sign = -1.0 if best == "max" else 1.0
-    return sorted(
-        scores.items(), key=lambda item: (math.isnan(item[1]), 0.0 if math.isnan(item[1]) else sign * item[1])
-    )
 
 
 def _choose_unpaired(*, boolean: bool, margin: float) -> Choice:

@@ -48,11 +48,6 @@ class Groups:
         """The mean of each arm, in the unit of the arms."""
         return np.array([_mean(arm) for arm in self.arms])
 
-    @property
-    def all_equal(self) -> bool:
-        """Say whether there is only one value."""
-        return is_constant(np.concatenate(self.arms))
-
     def restore(self, value: float) -> float:
         """Put a number computed here back into the units of the user's metric; what has no bound stays so."""
         try:
@@ -106,7 +101,7 @@ def several_samples(groups: Arms, *, paired: bool, least: int = 1) -> Groups:
     A list, or the rows of a table, are named "0", "1" and so on. `least` is how many values each must have.
 
     Raises ValueError for anything but two or more 1-D arrays of finite numbers, for paired ones of differing lengths or
-    with fewer than 2 blocks, and where all values are equal.
+    with fewer than 2 blocks.
 
     >>> several_samples({"a": [1, 2, 3], "b": [True, False, True]}, paired=True).table.tolist()
     [[0.25, 0.5, 0.75], [0.25, 0.0, 0.25]]

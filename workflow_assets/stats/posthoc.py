@@ -116,7 +116,7 @@ def dunnett(
     def sf(t: float) -> float:
         return dunnett_sf(t, shares, df, two_sided=two_sided)
 
-    reach = upper_point(sf, 1.0 - _checked(confidence))
+    reach = _dunnett_point(tuple(shares.tolist()), df, 1.0 - _checked(confidence), two_sided)
     direction = -1.0 if alternative == "less" else 1.0
     shift = math.ldexp(margin, -several.exponent)
     pairs = []
@@ -346,6 +346,11 @@ def _posthoc(
         estimand=estimand
         or ("the mean of x minus y over blocks" if paired else "the mean of x minus the mean of y"),
     )
+
+
+@lru_cache(maxsize=256)
+def _dunnett_point(shares: tuple[float, ...], df: float, level: float, two_sided: bool) -> float:
+    return upper_point(lambda t: dunnett_sf(t, np.array(shares), df, two_sided=two_sided), level)
 
 
 @lru_cache(maxsize=256)

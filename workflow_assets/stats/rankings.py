@@ -4,22 +4,24 @@ Arms are given by the name of their treatment (`groups`); rank 1 is the best, an
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from workflow_assets.errors import did_you_mean
+from workflow_assets.errors import did_you_mean, excerpt
 from workflow_assets.stats.groups import Arms, Groups, several_samples
 from workflow_assets.stats.omnibus import Omnibus, friedman
 from workflow_assets.stats.posthoc import Posthoc, nemenyi
 from workflow_assets.stats.ranges import studentized_range_sf, upper_point
-from workflow_assets.stats.samples import FloatArray
+from workflow_assets.stats.samples import ROUNDING_ULPS, FloatArray
 
 Best = Literal["max", "min"]
-Ranker = Callable[[Mapping[str, FloatArray]], Mapping[str, float]]
+Ranker = Callable[[Mapping[str, FloatArray]], Any]
+"""Gives a score to each treatment of a table, by its name or in the order of the table."""
 
 _CELLS_AT_ONCE = 1_000_000
 
@@ -100,7 +102,7 @@ def rank_bootstrap(
     at least as often as `confidence` says where treatments are told apart or none are equal, and too seldom where some
     are: `rank_intervals` holds then too.
 
-    Raises ValueError for fewer than 2 values of a treatment, and where all are equal.
+    Raises ValueError for fewer than 2 values of a treatment, and for scores of a ranker that are no finite numbers.
 
     >>> rng = np.random.default_rng(1)
     >>> scores = {"base": [0.5, 0.6, 0.4, 0.5], "wide": [0.9, 0.8, 0.7, 0.9], "deep": [0.6, 0.9, 0.8, 0.7]}
@@ -126,9 +128,9 @@ def rank_bootstrap(
             [_asked(ranker, several, resample) for resample in _resamples(several, resamples, paired, rng)]
         )
         values = [float(score) for score in scores]
-    ranks = _ranks(-sign * drawn)
-    own = _ranks(-sign * scores[None])[0]
-    first = drawn == np.max(sign * drawn, axis=1, keepdims=True) * sign
+    slack = np.zeros(len(several.names)) if ranker is not None else _slack(several)
+    ranks, first = _ranks(-sign * drawn, slack)
+    own = _ranks(-sign * scores[None], slack)[0][0]
     shares = np.mean(first / first.sum(axis=1, keepdims=True), axis=0)
     lows = np.quantile(ranks, (1 - confidence) / 2, axis=0, method="inverted_cdf")
     highs = np.quantile(ranks, (1 + confidence) / 2, axis=0, method="inverted_cdf")
@@ -159,16 +161,23 @@ def rank_intervals(
     names = [name for name, _ in result.n]
     if len(result.pairs) != len(names) * (len(names) - 1) // 2:
         raise ValueError(f"{result.test} compares with one control: ranks need a comparison of all pairs")
-    told = [pair for pair in result.pairs if pair.p <= alpha]
-    bounds = []
-    for name in names:
-        better = sum(
-            (pair.x == name and sign * pair.estimate < 0) or (pair.y == name and sign * pair.estimate > 0)
-            for pair in told
-        )
-        worse = sum(name in (pair.x, pair.y) for pair in told) - better
-        bounds.append((name, (1 + better, len(names) - worse)))
-    return tuple(bounds)
+    told = [
+        (pair.x, pair.y) if sign * pair.estimate > 0 else (pair.y, pair.x)
+        for pair in result.pairs
+        if pair.p <= alpha
+    ]
+    return tuple(rank_bounds(names, told).items())
+
+
+def rank_bounds(names: Sequence[str], better: Sequence[tuple[str, str]]) -> dict[str, tuple[int, int]]:
+    """Give for each treatment the ranks that are left to it, from pairs of a better one and a worse one.
+
+    >>> rank_bounds(["a", "b", "c"], [("c", "a"), ("c", "b")])
+    {'a': (2, 3), 'b': (2, 3), 'c': (1, 1)}
+    """
+    above = Counter(worse for _, worse in better)
+    below = Counter(one for one, _ in better)
+    return {name: (1 + above[name], len(names) - below[name]) for name in names}
 
 
 def critical_difference(groups: Arms, *, best: Best, alpha: float = 0.05) -> CriticalDifference:
@@ -252,6 +261,7 @@ def pareto_front(
             )
     signs = np.array([_sign(directions[metric]) for metric in tables])
     means = np.stack([several.means for several in tables.values()], axis=-1) * signs
+    slack = np.stack([_slack(several) for several in tables.values()], axis=-1)
     shares: FloatArray | None = None
     if rng is not None and min(sizes) > 1:
         seed = int(rng.integers(2**63))  # all metrics look at the same draws
@@ -259,10 +269,10 @@ def pareto_front(
             resampled_means(several.arms, paired=paired, rng=np.random.default_rng(seed), resamples=resamples)
             for several in tables.values()
         ], axis=-1) * signs  # fmt: skip
-        shares = np.array([np.mean(~_dominating(drawn, i).any(axis=1)) for i in range(len(names))])
+        shares = np.array([np.mean(~_dominating(drawn, i, slack).any(axis=1)) for i in range(len(names))])
     trades = []
     for i, name in enumerate(names):
-        better = np.flatnonzero(_dominating(means[None], i)[0])
+        better = np.flatnonzero(_dominating(means[None], i, slack)[0])
         scores = tuple(
             (metric, several.restore(float(several.means[i]))) for metric, several in tables.items()
         )
@@ -281,8 +291,7 @@ def resampled_means(
     array([[1., 2.]])
     """
     if not paired:
-        columns = [resampled_means([arm], paired=True, rng=rng, resamples=resamples) for arm in arms]
-        return np.concatenate(columns, axis=1)
+        return _apart(arms, rng, resamples)
     # Around the first value, so that equal values have exactly their mean in each resample.
     firsts = np.array([arm[0] for arm in arms])
     table = np.stack(arms, axis=1) - firsts
@@ -299,6 +308,24 @@ def resampled_means(
     return result
 
 
+def _apart(arms: Sequence[FloatArray], rng: np.random.Generator, resamples: int) -> FloatArray:
+    """Draw replicates of each arm apart from those of the others.
+
+    Arms of one size look at the same draws, each from another one on: within a resample no two share any, at the price
+    of one arm. Over all resamples they are used up in different order, by arms whose order means nothing.
+    """
+    means = np.empty((resamples, len(arms)))
+    for size in dict.fromkeys(arm.size for arm in arms):
+        alike = [i for i, arm in enumerate(arms) if arm.size == size]
+        at_once = min(len(alike), resamples)
+        for start in range(0, len(alike), at_once):
+            some = alike[start : start + at_once]
+            drawn = resampled_means([arms[i] for i in some], paired=True, rng=rng, resamples=resamples)
+            for place, i in enumerate(some):
+                means[:, i] = np.roll(drawn[:, place], place * (resamples // len(some)))
+    return means
+
+
 def _resamples(
     several: Groups, resamples: int, paired: bool, rng: np.random.Generator
 ) -> Iterator[list[FloatArray]]:
@@ -313,28 +340,46 @@ def _resamples(
 def _asked(ranker: Ranker, several: Groups, values: Sequence[FloatArray]) -> FloatArray:
     scores = ranker(dict(zip(several.names, values, strict=True)))
     name = getattr(ranker, "__name__", type(ranker).__name__)
-    missing = [one for one in several.names if one not in scores]
-    if missing:
-        raise ValueError(f"{name} gave no score for {missing[0]!r}: expected one for each treatment")
-    array = np.array([float(scores[one]) for one in several.names])
+    if hasattr(scores, "keys"):
+        missing = [one for one in several.names if one not in scores]
+        if missing:
+            raise ValueError(f"{name} gave no score for {missing[0]!r}: expected one for each treatment")
+        scores = [scores[one] for one in several.names]
+    try:
+        array = np.asarray(scores, dtype=np.float64)
+    except (TypeError, ValueError):
+        array = np.empty(0)
+    if array.shape != (len(several.names),):
+        raise ValueError(
+            f"{name} gave {excerpt(scores)}: expected a number for each of {len(several.names)} treatments"
+        )
     if not np.isfinite(array).all():
         raise ValueError(f"{name} gave {array.tolist()}: every score must be a finite number")
     return array
 
 
-def _ranks(losses: FloatArray) -> FloatArray:
-    """Rank in each row, 1 for the smallest; by counting, which for few treatments is quicker than sorting."""
-    ranks = np.empty_like(losses)
+def _slack(several: Groups) -> FloatArray:
+    """Say by how much the means of each arm may differ by rounding only, which makes them ties."""
+    return ROUNDING_ULPS * np.finfo(np.float64).eps * np.array([np.max(np.abs(arm)) for arm in several.arms])
+
+
+def _ranks(losses: FloatArray, slack: FloatArray) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+    """Rank in each row, 1 for the smallest, and say who is first; by counting, for few treatments the quickest."""
+    ranks, first = np.empty_like(losses), np.empty(losses.shape, dtype=np.bool_)
     for i in range(losses.shape[1]):
-        column = losses[:, i : i + 1]
-        ranks[:, i] = 0.5 + (losses < column).sum(axis=1) + 0.5 * (losses == column).sum(axis=1)
-    return ranks
+        beyond = losses - losses[:, i : i + 1]
+        noise = np.maximum(slack, slack[i])
+        below = (beyond < -noise).sum(axis=1)
+        ranks[:, i] = 0.5 + below + 0.5 * (np.abs(beyond) <= noise).sum(axis=1)
+        first[:, i] = below == 0
+    return ranks, first
 
 
-def _dominating(goods: FloatArray, i: int) -> npt.NDArray[np.bool_]:
+def _dominating(goods: FloatArray, i: int, slack: FloatArray) -> npt.NDArray[np.bool_]:
     """Say in each resample which treatments are at least as good as this one in every metric, and better in one."""
-    own = goods[:, i : i + 1]
-    dominating: npt.NDArray[np.bool_] = np.all(goods >= own, axis=2) & np.any(goods > own, axis=2)
+    beyond = goods - goods[:, i : i + 1]
+    noise = np.maximum(slack, slack[i])
+    dominating: npt.NDArray[np.bool_] = np.all(beyond >= -noise, axis=2) & np.any(beyond > noise, axis=2)
     return dominating
 
 

@@ -62,7 +62,7 @@ def as_sample(values: npt.ArrayLike, name: str) -> FloatArray:
         )
     if array.dtype.kind not in "biuf":
         array = np.array(
-            [_as_float(value, f"{name}[{i}]") for i, value in enumerate(array)], dtype=np.float64
+            [_as_float(value, f"{name}[{i}]") for i, value in enumerate(array.tolist())], dtype=np.float64
         )
     array = array.astype(np.float64)
     bad = np.flatnonzero(~(np.abs(array) <= LARGEST))

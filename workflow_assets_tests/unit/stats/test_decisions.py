@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from workflow_assets.stats.comparisons import TESTS, compare
-from workflow_assets.stats.decisions import Decision, choose_test, decide, rank, undecidable_reason
+from workflow_assets.stats.decisions import Decision, choose_test, decide, undecidable_reason
 from workflow_assets.stats.effects import mean_difference
 from workflow_assets.stats.methods import PAIRED_TESTS
 
@@ -197,26 +197,3 @@ def test_reasons_to_decide_nothing():
     assert undecidable_reason(SHIFTED, Y, paired=True) is None
     with pytest.raises(ValueError, match="paired arms need one partner"):
         undecidable_reason(X, Y[:-1], paired=True)
-
-
-# ------------------------------------------------------------------------------------------------------------ ranking
-
-
-def test_ties_rank_in_declaration_order():
-    """Equal scores keep the order in which the treatments were declared, for either direction."""
-    scores = {"treat1": 0.5, "treat2": 0.5, "baseline": 0.5}
-    for best in ("max", "min"):
-        assert [name for name, _ in rank(scores, best=best)] == ["treat1", "treat2", "baseline"]
-
-
-def test_best_comes_first_and_nan_last():
-    """The best score leads, infinities have their place, and what has no score comes last."""
-    scores = {"a": math.nan, "b": 1.0, "c": -math.inf, "d": 2.0, "e": math.inf, "f": math.nan}
-    assert [name for name, _ in rank(scores, best="max")] == ["e", "d", "b", "c", "a", "f"]
-    assert [name for name, _ in rank(scores, best="min")] == ["c", "b", "d", "e", "a", "f"]
-
-
-def test_best_is_max_or_min():
-    """Any other direction is refused."""
-    with pytest.raises(ValueError, match="best is 'largest': choose 'max' or 'min'"):
-        rank({"a": 1.0}, best="largest")  # type: ignore[arg-type]

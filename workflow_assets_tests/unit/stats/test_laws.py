@@ -10,11 +10,12 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from workflow_assets.stats.comparisons import TESTS, compare
-from workflow_assets.stats.decisions import choose_test, decide, rank, undecidable_reason
+from workflow_assets.stats.decisions import choose_test, decide, undecidable_reason
 from workflow_assets.stats.effects import mean_difference
 from workflow_assets.stats.families import holm
 from workflow_assets.stats.measures import DRAWN, EFFECTS
 from workflow_assets.stats.methods import METHODS, PAIRED_TESTS
+from workflow_assets.stats.rankings import rank
 
 # What metrics look like: any size, counts with many ties, 0/1, tenths with their rounding, nearly equal values.
 numbers = st.one_of(
