@@ -30,6 +30,7 @@ from workflow_assets.orchestration.keys import (
 )
 from workflow_assets.orchestration.logs import followed
 from workflow_assets.orchestration.pools import needs_tags
+from workflow_assets.orchestration.top_ups import UntilConfig, top_up_metadata
 from workflow_assets.orchestration.types import column_schema
 from workflow_assets.orchestration.versions import CodeVersions
 from workflow_assets.plans import Plan
@@ -98,6 +99,14 @@ class RunConfig(dg.Config):
             resources,
             default.hooks,
         )
+
+
+class ResultsConfig(RunConfig):
+    """What can be set for one run of the results."""
+
+    until: UntilConfig | None = Field(
+        None, description="Compute replicates in batches, and stop as soon as hypotheses are decided."
+    )
 
 
 def source_assets(source: Source[Any], experiment: Declaration, store: Store) -> dg.AssetsDefinition:
@@ -243,28 +252,27 @@ def results_assets(
         op_tags=needs_tags(experiment, execution),
         pool=pool,
     )
-    def complete_grid(context: dg.AssetExecutionContext, config: RunConfig) -> Iterator[Any]:
+    def complete_grid(context: dg.AssetExecutionContext, config: ResultsConfig) -> Iterator[Any]:
         begun, more = begin() if begin else (experiment, {})
         plan = plan_of(context, begun, store)
         materialise = key in context.selected_asset_keys
         chosen = config.execution(execution, _resources(context, resources))
-        cells = plan.cells()
-        outcomes = chosen.cells(
-            plan,
-            store,
-            cells,
-            force=config.force,
-            run_id=context.run.run_id,
-            compute=materialise,
-        )
         log = MaterializationLog(context, begun, plan, slots)
-        told = followed(context, outcomes, log, len(cells)) if materialise else outcomes
-        result = Result.collect(begun, told, store, configuration(plan).digest)
+
+        def compute(declared: Experiment, replicates: list[str] | None = None) -> Result:
+            cells = plan.cells(None, replicates)
+            outcomes = chosen.cells(
+                plan, store, cells, force=config.force, run_id=context.run.run_id, compute=materialise
+            )
+            told = followed(context, outcomes, log, len(cells)) if materialise else outcomes
+            return Result.collect(declared, told, store, configuration(plan).digest)
+
+        result = compute(begun) if config.until is None else config.until.topped_up(begun, compute)
         if materialise:
             record = _store_table(experiment, result, store, context.run.run_id)
             yield dg.MaterializeResult(
                 asset_key=key,
-                metadata={**_results_metadata(result, record.key, plan), **more},
+                metadata={**_results_metadata(result, record.key, plan), **top_up_metadata(result), **more},
                 data_version=dg.DataVersion(record.key),
                 tags=log.pointer_tags([*steps, *source_keys(experiment)]),
             )
