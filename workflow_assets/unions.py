@@ -36,6 +36,10 @@ def judge_together(results: Iterable[Result]) -> dict[tuple[str, str], Verdict]:
     Raises `DeclarationError` for two results of one experiment, and for a family that is not adjusted by one and the
     same method in all of them.
     """
+    if isinstance(results, Result):
+        raise DeclarationError(
+            "judge_together", ["one result has nothing to be judged with: give several, in a list"]
+        )
     given = list(results)
     _check(given)
     verdicts = {

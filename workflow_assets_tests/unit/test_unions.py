@@ -115,5 +115,7 @@ def test_what_cannot_be_adjusted_together_is_refused(methods: tuple[str, str], f
 
 
 def test_what_is_no_result_is_refused() -> None:
+    with pytest.raises(DeclarationError, match="give several, in a list"):
+        judge_together(run("one", 0.5, "gain"))  # type: ignore[arg-type]
     with pytest.raises(DeclarationError, match="is no result of a run"):
         judge_together([experiment("one", 0.5, "gain")])  # type: ignore[list-item]
