@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from workflow_assets.resources import per_worker
     from workflow_assets.results import Result
     from workflow_assets.sources import Source, asset_source, source
+    from workflow_assets.stats.sequences import Until
     from workflow_assets.steps import Registry, Step, step
     from workflow_assets.store.base import MemoryStore, Store
     from workflow_assets.store.contents import File
@@ -43,8 +44,10 @@ if TYPE_CHECKING:
     from workflow_assets.store.s3 import S3Store
     from workflow_assets.store.sequences import Items
     from workflow_assets.sweeps import collect_garbage, pin, pins, unpin
+    from workflow_assets.top_ups import ToppedUp
     from workflow_assets.traits import Retries
     from workflow_assets.treatments import Treatment
+    from workflow_assets.unions import judge_together
     from workflow_assets.verdicts import Verdict
     from workflow_assets.workflows import Workflow
 
@@ -76,6 +79,7 @@ _HOMES = {
     "Watch": "automations",
     # running
     "Hooks": "hooks",
+    "Until": "stats.sequences",
     "per_worker": "resources",
     "Retries": "traits",
     # who executes
@@ -85,7 +89,9 @@ _HOMES = {
     "Dask": "backends.clusters",
     # results
     "Result": "results",
+    "ToppedUp": "top_ups",
     "Verdict": "verdicts",
+    "judge_together": "unions",
     "factor_effects": "influences",
     "variance_components": "influences",
     "Report": "reports",
@@ -148,8 +154,10 @@ __all__ = [
     "Step",
     "Store",
     "Threads",
+    "ToppedUp",
     "Treatment",
     "Unit",
+    "Until",
     "Verdict",
     "Watch",
     "Workflow",
@@ -160,6 +168,7 @@ __all__ = [
     "factorial",
     "fractional",
     "compare_results",
+    "judge_together",
     "open_store",
     "per_worker",
     "pin",

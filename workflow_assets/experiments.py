@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from workflow_assets.automations import Schedule, Watch
 from workflow_assets.declarations import Declaration
-from workflow_assets.errors import StoreError, UnknownNameError, did_you_mean, excerpt
+from workflow_assets.errors import DeclarationError, StoreError, UnknownNameError, did_you_mean, excerpt
 from workflow_assets.preregistrations import Attempts, Confirmation, chosen
 from workflow_assets.replicates import Replicates
 
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from workflow_assets.hooks import Hooks
     from workflow_assets.inspections import Audit
     from workflow_assets.results import Result
+    from workflow_assets.stats.sequences import Until
     from workflow_assets.store.base import Store
+    from workflow_assets.top_ups import ToppedUp
 
 logger = logging.getLogger("workflow_assets")
 
@@ -114,6 +116,53 @@ class Experiment(Declaration):
         if result.failures:
             logger.warning("%s: %s", self.name, describe_failures(result.failures, len(result.outcomes)))
         return result
+
+    def top_up(
+        self,
+        until: Until,
+        store: Store | None = None,
+        *,
+        hypotheses: str | Sequence[str] | None = None,
+        peek: bool = False,
+        **options: Any,
+    ) -> ToppedUp:
+        """Run replicates in batches, and judge after each, until hypotheses are decided.
+
+        Replicates are taken in their order from the first on, those that are stored too: the same rule stops after the
+        same number, whatever was computed before. Numbered replicates may become more than are declared.
+
+        >>> from workflow_assets import Experiment, Hypothesis, Until, step
+        >>> @step
+        ... def measure(rng, gain: float = 1.0) -> float:
+        ...     return gain * rng.normal(5.0)
+        >>> better = Hypothesis("better", metric="measure", treatment="double", test="sequential_t")
+        >>> study = Experiment("study", [measure], {"double": {"measure.gain": 2.0}}, hypotheses=[better])
+        >>> result = study.top_up(Until(n_max=100))
+        >>> result.looks["replicates"].tolist(), result.reason
+        ([10], 'every claim is decided')
+
+        Args:
+            until: when to stop: a number at the latest, sooner when all is decided, or intervals are narrow enough.
+            store: where data are kept; a fresh store in memory by default.
+            hypotheses: the names of those to wait for; all by default. All are judged at every look.
+            peek: wait for tests that are made for one look, too; their verdicts are flagged.
+            options: as for `run`, whose limits hold for each batch; `replicates` are chosen here.
+
+        Raises `DeclarationError` where a hypothesis is waited for whose test is made for one look, for re-splits of one
+        data set, and for more units than are named.
+        """
+        from workflow_assets.store.base import MemoryStore
+        from workflow_assets.top_ups import top_up
+
+        if "replicates" in options:
+            given = f"replicates = {excerpt(options['replicates'])}: the rule says how many, Until(n_max=...)"
+            raise DeclarationError("top_up", [given])
+        kept = MemoryStore() if store is None else store
+
+        def run(grown: Experiment, keys: list[str]) -> Result:
+            return grown.run(kept, replicates=keys, **options)
+
+        return top_up(self, until, run, hypotheses=hypotheses, peek=peek)
 
     def confirm(
         self,

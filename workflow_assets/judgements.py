@@ -19,6 +19,7 @@ from workflow_assets.studies import Asking
 from workflow_assets.verdicts import Pair, Size, Verdict, decided
 
 if TYPE_CHECKING:
+    from workflow_assets.stats.calibrations import Calibration
     from workflow_assets.stats.claims import Comparison
     from workflow_assets.stats.effects import Effect
 
@@ -50,17 +51,23 @@ def judge(declaration: Asking, arm: FindArm) -> dict[str, Verdict]:
 def _family(
     declaration: Asking, method: str, members: Sequence[Hypothesis], arm: FindArm
 ) -> Iterable[Verdict]:
-    from workflow_assets.stats.families import adjust
-
     if method in JOINT:
         return _jointly(declaration, method, members, arm)
     verdicts = [_sheltered(one, partial(_judged, declaration, one, arm)) for one in members]
+    return [decided(*pair) for pair in zip(verdicts, adjusted(method, verdicts), strict=True)]
+
+
+def adjusted(method: str, verdicts: Sequence[Verdict]) -> list[float]:
+    """Adjust the p values of verdicts for each other; one that cannot be decided counts with p = 1."""
+    from workflow_assets.stats.families import adjust
+
+    raw = [1.0 if verdict.p is None else verdict.p for verdict in verdicts]
     # A posterior probability is no error rate: nothing is to be adjusted, for it or by it.
-    counted = [verdict for verdict in verdicts if not _is_posterior(verdict)]
-    raw = [1.0 if verdict.p is None else verdict.p for verdict in counted]
-    adjusted = raw if method == "none" else adjust(method, raw)
-    by_name = dict(zip((verdict.hypothesis.name for verdict in counted), adjusted, strict=True))
-    return [decided(verdict, by_name.get(verdict.hypothesis.name, verdict.p or 1.0)) for verdict in verdicts]
+    counted = [place for place, verdict in enumerate(verdicts) if not _is_posterior(verdict)]
+    if method != "none" and counted:
+        for place, p in zip(counted, adjust(method, [raw[place] for place in counted]), strict=True):
+            raw[place] = float(p)
+    return raw
 
 
 def _is_posterior(verdict: Verdict) -> bool:
@@ -195,6 +202,49 @@ def _effects(
         except ValueError as error:  # the verdict rests on the first, and stands without it
             notes.append(str(error))
     return tuple(effects), notes
+
+
+def calibrate(declaration: Declaration, one: Hypothesis, arm: FindArm, trials: int) -> Calibration:
+    """Ask a hypothesis of its own values with the labels permuted, so that there is nothing to find, many times over.
+
+    Raises ValueError for what cannot be judged, and for claims whose labels cannot be permuted.
+    """
+    from workflow_assets.stats.calibrations import false_positive_rate
+    from workflow_assets.stats.decisions import undecidable_reason
+
+    if one.several:
+        raise ValueError(
+            f"{one.name} is about several treatments: calibrate a claim about each, which compares two"
+        )
+    joint = declaration.families[one.family]
+    if joint in JOINT:
+        raise ValueError(
+            f"{one.name} is compared by {joint} together with others: adjust its family by 'holm' to calibrate it"
+        )
+    data = Aligned.of(declaration, one, arm)
+    x, y = data.values
+    if reason := undecidable_reason(x, y, paired=one.paired):
+        raise ValueError(f"{one.name} cannot be calibrated: {reason}")
+    test, _ = _choose(declaration, one, data)
+    method = METHODS.get(test) if isinstance(test, str) else None
+    paired = one.paired if method is None or method.paired is None else method.paired
+    if not paired and not isinstance(one.against, str):
+        raise ValueError(
+            f"{one.name} compares with a number by {one.test_name}: there is no second arm whose labels to permute"
+        )
+    return false_positive_rate(
+        test,
+        x,
+        y,
+        paired=paired,
+        rng=generator(declaration.seed, f"calibration of hypothesis {one.name}"),
+        alternative=one.alternative,
+        margin=float(one.margin),
+        alpha=one.alpha,
+        trials=trials,
+        resamples=max(199, round(1 / one.alpha) - 1),
+        test_fraction=data.overlap,
+    )
 
 
 # -- several arms ----------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -106,6 +106,26 @@ class Replicates:
     def keys(self) -> list[str]:
         """The partition keys, in order."""
         return [replicate.key for replicate in self]
+
+    def head(self, count: int) -> Replicates:
+        """Give the first so many, and those that complete the last experimental unit (or block) among them.
+
+        >>> units(["P1/a", "P1/b", "P2/a", "P2/b"], levels=("plate", "well"), unit="plate").head(3).keys
+        ['P1/a', 'P1/b', 'P2/a', 'P2/b']
+        """
+        if self.units is None:
+            return replace(self, count=count)
+        levels = self.levels
+        if levels is None:
+            return replace(self, count=len(self.units[:count]), units=self.units[:count])
+        level = levels.compared or levels.names[-1]
+        last = {levels.group(key, level): place + 1 for place, key in enumerate(self.units)}
+        end = 0
+        while end < count:
+            end, count = count, max(last[levels.group(key, level)] for key in self.units[:count])
+        kept = self.units[:count]
+        places = {key: levels.places[key] for key in kept}
+        return replace(self, count=len(kept), units=kept, levels=replace(levels, places=places))
 
     def key(self, replicate: str | int) -> str:
         """Give the key of the replicate of an index, or of a unit by its place; anything else is a key itself."""

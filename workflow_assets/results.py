@@ -20,7 +20,7 @@ from workflow_assets.dossiers import Cell, write_bundle
 from workflow_assets.errors import CellsFailedError, UnknownNameError, did_you_mean
 from workflow_assets.findings import columns_of, wide
 from workflow_assets.flags import Flag
-from workflow_assets.judgements import judge
+from workflow_assets.judgements import calibrate, judge
 from workflow_assets.looks import Look
 from workflow_assets.outcomes import CellOutcome, Failure
 from workflow_assets.provenance import Provenance, checkout, trace
@@ -32,6 +32,8 @@ from workflow_assets.verdicts import Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from workflow_assets.stats.calibrations import Calibration
 
 FAILED, COMPLETED = "failed", "completed"
 LIBRARIES = ("workflow_assets", "numpy", "scipy", "pandas")
@@ -199,6 +201,19 @@ class Result:
                 f"no hypothesis is called {hypothesis!r}: {did_you_mean(hypothesis, self.verdicts)}"
             )
         return self.verdicts[hypothesis]
+
+    def calibrate(self, hypothesis: str, trials: int = 1_000) -> Calibration:
+        """Show how often a hypothesis's test finds something in its own values when there is nothing to find.
+
+        The labels of the treatments are permuted, the same way whenever it is asked; print what this gives.
+
+        Raises `UnknownNameError` naming near matches, and ValueError for a hypothesis that cannot be judged, or whose
+        labels cannot be permuted.
+        """
+        if hypothesis not in (known := {one.name: one for one in self.declaration.hypotheses}):
+            near = did_you_mean(str(hypothesis), known)
+            raise UnknownNameError(f"no hypothesis is called {hypothesis!r}: {near}")
+        return calibrate(self.declaration, known[hypothesis], self.arm, trials)
 
     def arm(self, treatment: str, metric: str) -> Arm:
         """Give a metric's values under a treatment, by replicate; failed cells are not among them."""

@@ -2,11 +2,9 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from enum import Enum
 from typing import Any
 
 import dagster as dg
-from pydantic import Field
 
 from workflow_assets.canonical import digest
 from workflow_assets.confirmations import configuration
@@ -15,6 +13,7 @@ from workflow_assets.errors import UnknownNameError
 from workflow_assets.executions import Execution
 from workflow_assets.experiments import Experiment
 from workflow_assets.orchestration.checks import blocking_reasons, check_specs, evaluate
+from workflow_assets.orchestration.configurations import ResultsConfig, RunConfig
 from workflow_assets.orchestration.events import MaterializationLog, datum_metadata
 from workflow_assets.orchestration.io_managers import DATUMS
 from workflow_assets.orchestration.keys import (
@@ -30,6 +29,7 @@ from workflow_assets.orchestration.keys import (
 )
 from workflow_assets.orchestration.logs import followed
 from workflow_assets.orchestration.pools import needs_tags
+from workflow_assets.orchestration.top_ups import top_up_metadata
 from workflow_assets.orchestration.types import column_schema
 from workflow_assets.orchestration.versions import CodeVersions
 from workflow_assets.plans import Plan
@@ -62,42 +62,6 @@ SOURCES = "sources"
 
 Begin = Callable[[], tuple[Experiment, Mapping[str, Any]]]
 """Preregisters, and gives the experiment of a confirmation and what to tell of it in metadata."""
-
-
-class BackendName(Enum):
-    """The backends that a run can name: all of `NAMES`, which the launchpad offers."""
-
-    serial = "serial"
-    threads = "threads"
-    processes = "processes"
-    asyncio = "asyncio"
-    dask = "dask"
-
-
-class RunConfig(dg.Config):
-    """What can be set for one run, in the launchpad or on the command line."""
-
-    force: list[str] = Field([], description="Steps and sources to compute again although they are stored.")
-    backend: BackendName | None = Field(
-        None, description="Who executes cells; by default as the definitions say."
-    )
-    workers: int | None = Field(None, description="How many cells at a time.")
-    capacity: dict[str, float] = Field(
-        {}, description="How much there is of what steps need, such as gpu: 1; memory in bytes."
-    )
-    max_failures: int | None = Field(None, description="Begin no more cells after so many have failed.")
-
-    def execution(self, default: Execution, resources: Mapping[str, Any]) -> Execution:
-        """Give how cells are executed: as the definitions say, but for what is set here."""
-        named = self.backend
-        return Execution(
-            default.backend if named is None else named.value,
-            self.workers or (default.workers if named is None else None),
-            {**(default.capacity or {}), **self.capacity},
-            self.max_failures or default.max_failures,
-            resources,
-            default.hooks,
-        )
 
 
 def source_assets(source: Source[Any], experiment: Declaration, store: Store) -> dg.AssetsDefinition:
@@ -243,28 +207,27 @@ def results_assets(
         op_tags=needs_tags(experiment, execution),
         pool=pool,
     )
-    def complete_grid(context: dg.AssetExecutionContext, config: RunConfig) -> Iterator[Any]:
+    def complete_grid(context: dg.AssetExecutionContext, config: ResultsConfig) -> Iterator[Any]:
         begun, more = begin() if begin else (experiment, {})
         plan = plan_of(context, begun, store)
         materialise = key in context.selected_asset_keys
         chosen = config.execution(execution, _resources(context, resources))
-        cells = plan.cells()
-        outcomes = chosen.cells(
-            plan,
-            store,
-            cells,
-            force=config.force,
-            run_id=context.run.run_id,
-            compute=materialise,
-        )
         log = MaterializationLog(context, begun, plan, slots)
-        told = followed(context, outcomes, log, len(cells)) if materialise else outcomes
-        result = Result.collect(begun, told, store, configuration(plan).digest)
+
+        def compute(declared: Experiment, replicates: list[str] | None = None) -> Result:
+            cells = plan.cells(None, replicates)
+            outcomes = chosen.cells(
+                plan, store, cells, force=config.force, run_id=context.run.run_id, compute=materialise
+            )
+            told = followed(context, outcomes, log, len(cells)) if materialise else outcomes
+            return Result.collect(declared, told, store, configuration(plan).digest)
+
+        result = compute(begun) if config.until is None else config.until.topped_up(begun, compute)
         if materialise:
             record = _store_table(experiment, result, store, context.run.run_id)
             yield dg.MaterializeResult(
                 asset_key=key,
-                metadata={**_results_metadata(result, record.key, plan), **more},
+                metadata={**_results_metadata(result, record.key, plan), **top_up_metadata(result), **more},
                 data_version=dg.DataVersion(record.key),
                 tags=log.pointer_tags([*steps, *source_keys(experiment)]),
             )

@@ -89,9 +89,15 @@ def _completeness(declaration: Declaration, result: Result) -> dg.AssetCheckResu
         severity=dg.AssetCheckSeverity.ERROR,
         description=describe_failures(failures, len(result.outcomes))
         if failures
-        else "every cell was computed",
+        else _all_computed(len(result.declaration.replicates), len(declaration.replicates)),
         metadata=metadata,
     )
+
+
+def _all_computed(replicates: int, declared: int) -> str:
+    if replicates == declared:
+        return "every cell was computed"
+    return f"every cell of {replicates} of {declared} replicates was computed, which were enough"
 
 
 def _evaluation(declaration: Declaration, result: Result, verdict: Verdict) -> dg.AssetCheckResult:

@@ -9,7 +9,7 @@ import pytest
 
 from workflow_assets import Experiment, FileStore, step, to_dagster
 from workflow_assets.backends.choices import NAMES
-from workflow_assets.orchestration.assets import BackendName
+from workflow_assets.orchestration.configurations import BackendName
 
 
 @step
