@@ -204,7 +204,7 @@ def _effects(
     return tuple(effects), notes
 
 
-def calibrate(declaration: Declaration, one: Hypothesis, arm: FindArm, trials: int) -> Calibration:
+def calibrate(declaration: Asking, one: Hypothesis, arm: FindArm, trials: int) -> Calibration:
     """Ask a hypothesis of its own values with the labels permuted, so that there is nothing to find, many times over.
 
     Raises ValueError for what cannot be judged, and for claims whose labels cannot be permuted.

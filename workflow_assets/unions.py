@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from workflow_assets.errors import DeclarationError, excerpt
 from workflow_assets.judgements import adjusted
-from workflow_assets.preregistrations import spend
 from workflow_assets.results import Result
 from workflow_assets.stats.methods import JOINT
 from workflow_assets.verdicts import Verdict, decided
@@ -36,6 +35,8 @@ def judge_together(results: Iterable[Result]) -> dict[tuple[str, str], Verdict]:
     Raises `DeclarationError` for two results of one experiment, and for a family that is not adjusted by one and the
     same method in all of them.
     """
+    from workflow_assets.stats.families import spend
+
     if isinstance(results, Result):
         raise DeclarationError(
             "judge_together", ["one result has nothing to be judged with: give several, in a list"]
