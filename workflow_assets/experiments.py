@@ -92,8 +92,9 @@ class Experiment(Declaration):
         from workflow_assets.hooks import read_hooks
         from workflow_assets.plans import Plan
         from workflow_assets.progress import shown
-        from workflow_assets.results import Result, describe_failures
+        from workflow_assets.results import Result
         from workflow_assets.store.base import MemoryStore
+        from workflow_assets.tables import describe_failures
 
         execution = Execution(backend, workers, capacity, max_failures, resources, read_hooks(hooks))
         execution.check(self)

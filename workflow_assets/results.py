@@ -7,27 +7,25 @@ import os
 import platform
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from workflow_assets.arms import Arm
-from workflow_assets.contracts.checkers import MetricType
-from workflow_assets.declarations import Declaration
 from workflow_assets.dossiers import Cell, write_bundle
 from workflow_assets.errors import CellsFailedError, UnknownNameError, did_you_mean
-from workflow_assets.findings import columns_of, wide
+from workflow_assets.findings import columns_of
 from workflow_assets.flags import Flag
 from workflow_assets.judgements import calibrate, judge
 from workflow_assets.looks import Look
-from workflow_assets.outcomes import CellOutcome, Failure
 from workflow_assets.provenance import Provenance, checkout, trace
 from workflow_assets.rankings import RESAMPLES, Best, Ranker, Ranking, rank_treatments, reported, trade_offs
 from workflow_assets.reports import Report
 from workflow_assets.store.base import Store
 from workflow_assets.store.codecs import installed_version
+from workflow_assets.tables import Tables, describe_failures
 from workflow_assets.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -35,121 +33,18 @@ if TYPE_CHECKING:
 
     from workflow_assets.stats.calibrations import Calibration
 
-FAILED, COMPLETED = "failed", "completed"
 LIBRARIES = ("workflow_assets", "numpy", "scipy", "pandas")
 """What a verdict is computed with."""
-_DTYPES: dict[MetricType, str] = {float: "float64", int: "Int64", bool: "boolean", str: "object"}
 
 
-@dataclass(frozen=True)
-class Result:
+@dataclass(frozen=True, repr=False)
+class Result(Tables):
     """What an experiment came to.
 
     `table` has a row for every cell: treatment, replicate, its levels if declared, status, seed, a column for each
     metric, error. It depends on code, parameters, data and seed only: the same on every machine, warm or cold.
     `timings` has the seconds of every step that was computed or read.
     """
-
-    declaration: Declaration
-    outcomes: Sequence[_Row]
-    tagged: Sequence[tuple[str, str, str, str, Any, Mapping[str, Any]]] = field(default=(), repr=False)
-    store: Store | None = field(default=None, repr=False)
-    configuration: str = field(default="", repr=False)
-
-    @classmethod
-    def collect(
-        cls,
-        declaration: Declaration,
-        outcomes: Iterable[CellOutcome],
-        store: Store | None = None,
-        configuration: str = "",
-    ) -> Result:
-        """Collect the outcomes of cells, in whatever order they came; `store` is where their data are.
-
-        `configuration` is the digest of what they were made with, for the ledger of the store.
-        """
-        rows: dict[tuple[str, str], _Row] = {}
-        tagged = []
-        for outcome in outcomes:
-            row = _Row.of(outcome)
-            rows[row.treatment, row.replicate] = row
-            tagged += [
-                (row.treatment, row.replicate, slot, name, value, tags)
-                for slot, record in outcome.records.items()
-                for name, value, tags in record.records
-            ]
-        ordered = [
-            rows[treatment, replicate]
-            for treatment in declaration.treatments
-            for replicate in declaration.replicates.keys
-            if (treatment, replicate) in rows
-        ]
-        return cls(declaration, ordered, tagged, store, configuration)
-
-    @cached_property
-    def table(self) -> pd.DataFrame:
-        """One row for every cell, treatments and replicates in the order of their declaration."""
-        import pandas as pd
-
-        units = self.declaration.replicates.units
-        columns: dict[str, Any] = {
-            "treatment": pd.Series([row.treatment for row in self.outcomes], dtype="object"),
-            "replicate": pd.Series(
-                [row.replicate if units is not None else int(row.replicate) for row in self.outcomes],
-                dtype="object" if units is not None else "int64",
-            ),
-        }
-        if (levels := self.declaration.replicates.levels) is not None:
-            for name in levels.names:
-                groups = [levels.group(row.replicate, name) for row in self.outcomes]
-                columns[name] = pd.Series(groups, dtype="object")
-        columns |= {
-            "status": pd.Series(
-                [COMPLETED if row.failure is None else FAILED for row in self.outcomes], dtype="object"
-            ),
-            "seed": pd.Series([row.seed for row in self.outcomes], dtype="int64"),
-        }
-        for name, kind in self.declaration.metrics.items():
-            values = [row.metrics.get(name) for row in self.outcomes]
-            try:
-                columns[name] = pd.Series(values, dtype=_DTYPES[kind])
-            except OverflowError:  # a whole number of more than 64 bits
-                columns[name] = pd.Series(values, dtype="object")
-        columns["error"] = pd.Series(
-            [str(row.failure) if row.failure else None for row in self.outcomes], dtype="object"
-        )
-        return pd.DataFrame(columns)
-
-    @cached_property
-    def timings(self) -> pd.DataFrame:
-        """The seconds and bytes of memory that each step of each cell took, and whether it was computed now.
-
-        They were taken when the datum was computed. `peak_memory` is the most that the process used: during the step in
-        a worker process, on Linux (not told of one of less than a millisecond); elsewhere until then.
-        """
-        import pandas as pd
-
-        rows = [
-            (row.treatment, row.replicate, slot, seconds, slot in row.computed, row.memory[slot])
-            for row in self.outcomes
-            for slot, seconds in row.seconds.items()
-        ]
-        columns = ["treatment", "replicate", "step", "seconds", "computed", "peak_memory"]
-        return pd.DataFrame(rows, columns=columns).astype({"peak_memory": "Int64"})
-
-    @cached_property
-    def records(self) -> pd.DataFrame:
-        """What steps recorded with tags, one row each."""
-        import pandas as pd
-
-        return pd.DataFrame(
-            list(self.tagged), columns=["treatment", "replicate", "step", "metric", "value", "tags"]
-        )
-
-    @cached_property
-    def failures(self) -> tuple[Failure, ...]:
-        """The failures of cells, with their tracebacks."""
-        return tuple(row.failure for row in self.outcomes if row.failure is not None)
 
     @cached_property
     def verdicts(self) -> dict[str, Verdict]:
@@ -214,27 +109,6 @@ class Result:
             near = did_you_mean(str(hypothesis), known)
             raise UnknownNameError(f"no hypothesis is called {hypothesis!r}: {near}")
         return calibrate(self.declaration, known[hypothesis], self.arm, trials)
-
-    def arm(self, treatment: str, metric: str) -> Arm:
-        """Give a metric's values under a treatment, by replicate; failed cells are not among them."""
-        if treatment not in self.declaration.treatments:
-            known = did_you_mean(treatment, self.declaration.treatments)
-            raise UnknownNameError(f"no treatment is called {treatment!r}: {known}")
-        if metric not in self.declaration.metrics:
-            raise UnknownNameError(
-                f"no metric is called {metric!r}: {did_you_mean(metric, self.declaration.metrics)}"
-            )
-        rows = self._by_treatment.get(treatment, [])
-        values = {row.replicate: row.metrics[metric] for row in rows if row.metrics.get(metric) is not None}
-        failed = sum(row.failure is not None for row in rows)
-        return Arm(treatment, metric, values, len(self.declaration.replicates), failed)
-
-    @cached_property
-    def _by_treatment(self) -> dict[str, list[_Row]]:
-        rows: dict[str, list[_Row]] = {}
-        for row in self.outcomes:
-            rows.setdefault(row.treatment, []).append(row)
-        return rows
 
     def ranking(self, metric: str, *, best: str = "max", by: str = "mean") -> list[tuple[str, float]]:
         """Rank the treatments by a metric, the best first; ties keep the order of declaration.
@@ -360,21 +234,6 @@ class Result:
             raise UnknownNameError(f"{treatment} × {replicate} holds no datum of {name!r}: {near}")
         return trace(self.store, held[slot])
 
-    def keys(self) -> dict[str, dict[str, str]]:
-        """Give, for each step, the key of the datum of each partition that holds one."""
-        keys: dict[str, dict[str, str]] = {}
-        for row in self.outcomes:
-            for slot, key in row.keys.items():
-                keys.setdefault(slot, {})[f"{row.replicate}|{row.treatment}"] = key
-        return keys
-
-    def wide(self, metric: str) -> pd.DataFrame:
-        """Give a metric with a row for every replicate and a column for every treatment; missing cells are NA.
-
-        Raises `UnknownNameError` naming near matches.
-        """
-        return wide(self.table, metric, list(self.declaration.treatments), self.declaration.metrics)
-
     def report(self, path: str | os.PathLike[str] | None = None) -> Report:
         """Give all that there is to tell as plain values, and write it to a path as one HTML page.
 
@@ -487,40 +346,3 @@ class Result:
         lines = [f"{len(self.outcomes)} cells, {len(self.failures)} failed"]
         lines += [str(verdict) for verdict in self.verdicts.values()]
         return "\n".join(lines)
-
-
-class _Row(NamedTuple):
-    """What a table keeps of a cell: far less than its records hold."""
-
-    treatment: str
-    replicate: str
-    seed: int
-    metrics: Mapping[str, Any]
-    seconds: Mapping[str, float]
-    memory: Mapping[str, int | None]
-    computed: frozenset[str]
-    failure: Failure | None
-    keys: Mapping[str, str]
-
-    @classmethod
-    def of(cls, outcome: CellOutcome) -> _Row:
-        return cls(
-            outcome.treatment,
-            outcome.replicate,
-            outcome.seed,
-            outcome.metrics() if outcome.failure is None else {},
-            {slot: record.provenance.get("seconds", 0.0) for slot, record in outcome.records.items()},
-            {slot: record.provenance.get("peak_memory") for slot, record in outcome.records.items()},
-            outcome.computed,
-            outcome.failure,
-            {slot: record.key for slot, record in outcome.records.items()},
-        )
-
-
-def describe_failures(failures: Sequence[Failure], cells: int) -> str:
-    """Name the cells that failed, ten at most, and why."""
-    lines = [f"{len(failures)} of {cells} cells failed:"]
-    lines += [f"  {failure.treatment} × {failure.replicate}: {failure}" for failure in failures[:10]]
-    if len(failures) > 10:
-        lines.append(f"  … and {len(failures) - 10} more")
-    return "\n".join(lines)

@@ -37,12 +37,13 @@ from workflow_assets.plots.base import Plot
 from workflow_assets.plots.galleries import gallery
 from workflow_assets.provenance import Origins
 from workflow_assets.resources import PerWorker
-from workflow_assets.results import Result, describe_failures
+from workflow_assets.results import Result
 from workflow_assets.runs import Run
 from workflow_assets.sources import AssetSource, Source
 from workflow_assets.store.base import Record, Store
 from workflow_assets.store.codecs import encode
 from workflow_assets.summaries import markdown_summary, markdown_timings, terminal_summary
+from workflow_assets.tables import describe_failures
 
 TRACING = (
     "workflow_assets.trace(store, key), for a materialisation's key, tells code, parameters, inputs and seed"

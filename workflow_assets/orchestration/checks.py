@@ -8,7 +8,8 @@ import dagster as dg
 
 from workflow_assets.declarations import Declaration
 from workflow_assets.orchestration.keys import COMPLETE, results_key
-from workflow_assets.results import Result, describe_failures
+from workflow_assets.results import Result
+from workflow_assets.tables import describe_failures
 from workflow_assets.verdicts import Verdict
 
 
