@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import islice
 
@@ -86,9 +86,14 @@ class Dispatch:
         self._breaks = 0
 
     def cells(
-        self, cells: Sequence[tuple[str, str]], slots: frozenset[str] | None = None
+        self,
+        cells: Sequence[tuple[str, str]],
+        slots: frozenset[str] | None = None,
+        begin: Callable[[], object] = lambda: None,
     ) -> Iterator[CellOutcome]:
         """Execute cells and yield the outcome of each as it is known, in any order.
+
+        `begin` is called before any is known or handed out, and not where there are no workers to be had.
 
         Raises `StoreError` where a store fails, and `PoolBrokenError` where there are no workers any more.
         """
@@ -108,12 +113,14 @@ class Dispatch:
                     ):
                         for outcome in self._graph.plan(group, slots):
                             self._left -= 1
+                            begin()
                             yield outcome
                     if not self._left:
                         break  # the rest was stored
                     assert self._graph.ready or self._flying, "units wait for each other"
                     try:
                         pool = self.backend.open(self.setup) if pool is None else pool
+                        begin()
                         self._submit(pool)
                         for ended in pool.wait(POLL):
                             yield from self._settled(ended)

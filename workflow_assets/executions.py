@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from workflow_assets.backends.base import Backend
@@ -80,9 +81,13 @@ class Execution:
         """
         backend, capacity = self.check(plan.declaration)
         cells = list(dict.fromkeys(cells))
-        if compute:
-            with lenient(f"the run of {plan.declaration.name}"):
-                note_run(plan, store, cells, run_id)
+
+        @cache
+        def begin() -> None:
+            if compute:
+                with lenient(f"the run of {plan.declaration.name}"):
+                    note_run(plan, store, cells, run_id)
+
         forced = tuple(force)
         listeners = Listeners(self.hooks, plan.declaration.name, run_id or plan.nonce)
         run = Run(
@@ -95,9 +100,10 @@ class Execution:
             compute=compute,
         )
         if backend is None or not compute:
+            begin()
             outcomes = run.cells(cells, slots)
         else:
-            outcomes = self._dispatched(run, backend, capacity, forced, cells, slots)
+            outcomes = self._dispatched(run, backend, capacity, forced, cells, slots, begin)
         with closing(outcomes):  # type: ignore[type-var] # a generator
             known = outcomes if self.max_failures is None else self._stopping(plan, outcomes, cells)
             told = _told(known, listeners, len(cells)) if listeners.functions else known
@@ -111,6 +117,7 @@ class Execution:
         force: tuple[str, ...],
         cells: Sequence[tuple[str, str]],
         slots: Iterable[str] | None,
+        begin: Callable[[], None],
     ) -> Iterator[CellOutcome]:
         wanted = None if slots is None else frozenset(slots)
         if limits := backend.limits():
@@ -129,7 +136,7 @@ class Execution:
                 run.listeners,
                 () if copies is None else (copies.folder,),
             )
-            yield from Dispatch(run, backend, setup, capacity, copies).cells(cells, wanted)
+            yield from Dispatch(run, backend, setup, capacity, copies).cells(cells, wanted, begin)
 
     def _stopping(
         self, plan: Plan, outcomes: Iterator[CellOutcome], cells: Iterable[tuple[str, str]]

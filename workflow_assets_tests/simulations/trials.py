@@ -23,7 +23,7 @@ class Simulation:
     trial: Callable[[np.random.Generator], Any]
     low: float
     high: float
-    fast: int = 400
+    fast: int = 200
     full: int = 20_000
 
     def count(self, trials: int, seed: int) -> int:
