@@ -214,8 +214,9 @@ def read_hypotheses(
             if arm not in known:
                 near = did_you_mean(arm, known)
                 faults.add(f"hypothesis {one.name!r} is about the unknown treatment {arm!r}: {near}")
-        if one.metric.partition(".")[0] not in unsound["steps"]:
-            _check_metric(one, [arm for arm in one.arms if arm in arms], arms, faults)
+        for metric in one.metrics:
+            if metric.partition(".")[0] not in unsound["steps"]:
+                _check_metric(one, metric, [arm for arm in one.arms if arm in arms], arms, faults)
     return tuple(hypotheses)
 
 
@@ -255,17 +256,17 @@ def check_levels(
             )
 
 
-def _check_metric(one: Hypothesis, compared: list[str], arms: Mapping[str, Workflow], faults: Faults) -> None:
+def _check_metric(
+    one: Hypothesis, metric: str, compared: list[str], arms: Mapping[str, Workflow], faults: Faults
+) -> None:
     for arm in compared or list(arms)[:1]:
         metrics = arms[arm].metrics()
-        if one.metric not in metrics:
-            elsewhere = any(one.metric in other.metrics() for other in arms.values())
+        if metric not in metrics:
+            elsewhere = any(metric in other.metrics() for other in arms.values())
             where = f" under {arm!r}" if elsewhere else ""
-            near = did_you_mean(one.metric, metrics)
-            faults.add(
-                f"hypothesis {one.name!r} is about {one.metric!r}, which no step declares{where}: {near}"
-            )
+            near = did_you_mean(metric, metrics)
+            faults.add(f"hypothesis {one.name!r} is about {metric!r}, which no step declares{where}: {near}")
             return
-        if metrics[one.metric] is str:
-            faults.add(f"hypothesis {one.name!r} is about {one.metric!r}, which is text: nothing to compare")
+        if metrics[metric] is str:
+            faults.add(f"hypothesis {one.name!r} is about {metric!r}, which is text: nothing to compare")
             return

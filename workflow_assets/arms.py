@@ -43,7 +43,7 @@ class Aligned:
     @classmethod
     def of(cls, declaration: Asking, one: Hypothesis, find: FindArm) -> Aligned:
         """Find the values of all arms that a hypothesis compares, by unit where it has several replicates."""
-        arms = [find(treatment, one.metric) for treatment in one.arms]
+        arms = [find(treatment, one.metrics[0]) for treatment in one.arms]
         flags = [flag for arm in arms for flag in failure_flags(arm)]
         finite = []
         for arm in arms:
@@ -63,18 +63,18 @@ class Aligned:
         if not isinstance(one.against, str):  # the same number wherever there is a value
             finite.append(dict.fromkeys(finite[0], float(one.against)))
         note = ""
-        if one.paired:
-            both = [key for key in finite[0] if all(key in values for values in finite)]
-            if replicates.levels is None or replicates.levels.block is None:
-                finite = [{key: values[key] for key in both} for values in finite]
-        if replicates.levels is not None:
-            finite, note = per_unit(finite, replicates.levels, one.paired)
-        if one.paired:
-            both = [key for key in finite[0] if all(key in values for values in finite)]
-            aligned = [[values[key] for key in both] for values in finite]
-        else:
-            aligned = [list(values.values()) for values in finite]
+        if (levels := replicates.levels) is not None:
+            if one.paired and levels.block is None:
+                finite = _shared(finite)
+            finite, note = per_unit(finite, levels, one.paired)
+        aligned = [list(values.values()) for values in (_shared(finite) if one.paired else finite)]
         return cls(aligned, flags, note, replicates.test_fraction)
+
+
+def _shared(arms: list[dict[str, float]]) -> list[dict[str, float]]:
+    """Keep what all arms have, in the order of the first."""
+    keys = [key for key in arms[0] if all(key in arm for arm in arms)]
+    return [{key: arm[key] for key in keys} for arm in arms]
 
 
 def per_unit(arms: list[dict[str, float]], levels: Any, paired: bool) -> tuple[list[dict[str, float]], str]:

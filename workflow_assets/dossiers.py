@@ -167,7 +167,7 @@ class Dossier:
         store = MemoryStore()
         Ledger(store, asking.ledger_name).restore(self.ledger)
         keys: dict[str, dict[str, str]] = {}
-        judged = {one.metric.partition(".")[0] for one in asking.hypotheses}
+        judged = {metric.partition(".")[0] for one in asking.hypotheses for metric in one.metrics}
         for slot in judged & self.made.keys() if asking.preregistration else ():
             keys[slot] = {cell: key for cell, (key, _) in self.made[slot].items()}
             for key, note in self.made[slot].values():

@@ -167,10 +167,17 @@ def listing(names: Iterable[str], conjunction: str = "and") -> str:
     >>> listing(["a", "b", "c"], "or")
     "'a', 'b' or 'c'"
     """
-    quoted = [repr(str(name)) for name in names]
-    if len(quoted) < 2:
-        return "".join(quoted)
-    return f"{', '.join(quoted[:-1])} {conjunction} {quoted[-1]}"
+    return joined([repr(str(name)) for name in names], conjunction)
+
+
+def joined(parts: Sequence[str], conjunction: str = "and") -> str:
+    """Join parts of a sentence as they are.
+
+    >>> joined(["1 of a", "2 of b"])
+    '1 of a and 2 of b'
+    """
+    *others, last = parts or [""]
+    return f"{', '.join(others)} {conjunction} {last}" if others else last
 
 
 def excerpt(value: object, limit: int = 80) -> str:

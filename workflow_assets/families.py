@@ -52,7 +52,7 @@ def _joint_faults(method: str, members: Sequence[Hypothesis]) -> list[str]:
     """Say what keeps claims from being judged by one comparison of all their treatments."""
     faults = []
     for what, values in (
-        ("metric", {one.metric for one in members}),
+        ("metric", {metric for one in members for metric in one.metrics}),
         ("alternative", {one.alternative for one in members}),
         ("margin", {one.margin for one in members}),
         ("alpha", {one.alpha for one in members}),
@@ -60,7 +60,7 @@ def _joint_faults(method: str, members: Sequence[Hypothesis]) -> list[str]:
     ):
         if len(values) > 1:
             faults.append(f"which needs one {what} for all: there are {listing(map(str, values))}")
-    if any(one.several or not isinstance(one.against, str) for one in members):
+    if any(one.several or one.together or not isinstance(one.against, str) for one in members):
         faults.append("which compares pairs of treatments: leave other claims out of the family")
     if any(one.test != "auto" for one in members):
         faults.append("which is their test: leave out test=")

@@ -75,15 +75,20 @@ class Findings:
         return [name for name, kind in self.metrics.items() if kind != "str"]
 
     @cached_property
+    def claims(self) -> list[Mapping[str, Any]]:
+        """The verdicts on one metric each: those on several by their parts."""
+        return [part for one in self.verdicts.values() for part in one.get("parts") or [one]]
+
+    @cached_property
     def judged(self) -> list[str]:
         """The metrics that hypotheses are about, or the first ones where there is no hypothesis; those with values."""
-        about = list(dict.fromkeys(str(one["metric"]) for one in self.verdicts.values()))
+        about = list(dict.fromkeys(str(one["metric"]) for one in self.claims))
         return [name for name in about or self.shown if any(self.values(name).values())]
 
     @cached_property
     def shown(self) -> list[str]:
         """The metrics that a summary has room for, those that hypotheses are about before the others."""
-        about = [str(one["metric"]) for one in self.verdicts.values()]
+        about = [str(one["metric"]) for one in self.claims]
         chosen = set(list(dict.fromkeys([*about, *self.numeric]))[:MOST_METRICS])
         return [name for name in self.numeric if name in chosen]
 

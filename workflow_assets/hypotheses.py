@@ -21,6 +21,9 @@ from workflow_assets.stats.methods import METHODS, OMNIBUS, Method
 Alternative = Literal["greater", "less", "two-sided", "equivalent"]
 
 ALTERNATIVES = ("greater", "less", "two-sided", "equivalent")
+EACH = "each"
+"""The alternative of a claim about several metrics, which have their own."""
+
 DECISIONS = ("supported", "refuted", "inconclusive", "undecidable")
 RESERVED = ("complete",)
 
@@ -35,10 +38,12 @@ class Hypothesis:
 
     Args:
         name: an identifier; the name of the asset check in Dagster.
-        metric: a declared metric, as ``step.field``.
+        metric: a declared metric, as ``step.field``; or several, each with its own direction, or direction and margin,
+            ``{"fit.seconds": "less", "fit.accuracy": ("greater", -0.01)}``: the claim is then that all of it holds.
         treatment: the treatment that the claim is about, or several.
         against: the treatment that it is compared with, or a number: the value that the metric is compared with.
-        alternative: the direction of the claim; "greater" unless it is about several treatments, which has none.
+        alternative: the direction of the claim; "greater" unless it is about several treatments, which has none, or
+            about several metrics, which have their own.
         margin: how large the difference must at least be, in the metric's own units; for "equivalent", how large it
             may be at most.
         test: "auto", one of the tests by name, or a function of the two arms that gives a p-value: of their values, in
@@ -59,7 +64,7 @@ class Hypothesis:
     """
 
     name: str
-    metric: str
+    metric: str | Mapping[str, Any] = field(hash=False)
     treatment: str | Sequence[str]
     against: str | float = "baseline"
     alternative: Alternative = None  # type: ignore[assignment] # never afterwards
@@ -79,17 +84,23 @@ class Hypothesis:
         if isinstance(self.treatment, Sequence) and not isinstance(self.treatment, str):
             object.__setattr__(self, "treatment", tuple(self.treatment))
         given: Alternative | None = self.alternative
+        if isinstance(self.metric, Mapping):
+            object.__setattr__(self, "metric", FrozenDict(map(_direction, self.metric.items())))
         if given is None:
-            object.__setattr__(self, "alternative", "two-sided" if self.several else "greater")
-        faults = [*_text_faults(self), *_number_faults(self), *_test_faults(self), *_gate_faults(self)]
+            usual = EACH if self.together else "two-sided" if self.several else "greater"
+            object.__setattr__(self, "alternative", usual)
+        faults = [*_text_faults(self), *_number_faults(self), *_gate_faults(self)]
         faults += override_faults(self.overrides)
+        faults += _parts_faults(self) if self.together else _test_faults(self)
         if isinstance(self.overrides, Mapping):
             object.__setattr__(self, "overrides", FrozenDict(self.overrides))
         if self.name in RESERVED:
             faults.append(f"{self.name!r} is the name of a built-in check; choose another")
-        if self.alternative not in ALTERNATIVES:
+        if self.alternative not in ((EACH,) if self.together else ALTERNATIVES):
             faults.append(
-                f"alternative = {self.alternative!r}: {did_you_mean(str(self.alternative), ALTERNATIVES)}"
+                f"alternative = {self.alternative!r}: each metric has its own: leave it out"
+                if self.together
+                else f"alternative = {self.alternative!r}: {did_you_mean(str(self.alternative), ALTERNATIVES)}"
             )
         doubles = [arm for arm, count in Counter(self.arms).items() if count > 1]
         faults += [f"{arm!r} is compared with itself: name each treatment once" for arm in doubles]
@@ -97,6 +108,29 @@ class Hypothesis:
             raise DeclarationError(
                 f"hypothesis {self.name!r}" if isinstance(self.name, str) else "hypothesis", faults
             )
+
+    @property
+    def together(self) -> bool:
+        """Whether the claim is about several metrics, and that all of it holds."""
+        return isinstance(self.metric, Mapping)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metric that the claim is about, or all of them."""
+        return (self.metric,) if isinstance(self.metric, str) else tuple(self.metric)
+
+    @property
+    def parts(self) -> tuple[Hypothesis, ...]:
+        """The claims about one metric each that must all hold; the claim itself if it is about one."""
+        if isinstance(self.metric, str):
+            return (self,)
+        return tuple(self.part(name) for name in self.metric)
+
+    def part(self, metric: str) -> Hypothesis:
+        """Give the claim about one of several metrics."""
+        assert isinstance(self.metric, Mapping)
+        alternative, margin = self.metric[metric]
+        return dataclasses.replace(self, metric=metric, alternative=alternative, margin=margin)
 
     @property
     def several(self) -> bool:
@@ -127,6 +161,8 @@ class Hypothesis:
 
     def claim(self) -> str:
         """Tell the claim in words."""
+        if self.together:
+            return ", and ".join(part.claim() for part in self.parts)
         if self.several:
             return f"{self.metric} is not the same under {listing(self.arms)}"
         whom = f"under {self.against}" if isinstance(self.against, str) else f"{self.against:g}"
@@ -146,12 +182,16 @@ def _text_faults(one: Any) -> list[str]:
     faults += [
         f"{name} = {excerpt(getattr(one, name))}: expected {what}"
         for name, what in (
-            ("metric", "a metric's name, such as 'score.accuracy'"),
             ("description", "a text"),
             ("family", "a name"),
         )
         if not isinstance(getattr(one, name), str)
     ]
+    if not isinstance(one.metric, str | Mapping):
+        faults.append(
+            f"metric = {excerpt(one.metric)}: expected a metric's name, such as 'score.accuracy', or several with "
+            "their directions, as {'fit.seconds': 'less', 'fit.accuracy': ('greater', -0.01)}"
+        )
     if not one.treatment or not all(isinstance(arm, str) for arm in one.arms):
         faults.append(f"treatment = {excerpt(one.treatment)}: expected a treatment's name, or several")
     if not isinstance(one.against, str) and not (_is_number(one.against) and math.isfinite(one.against)):
@@ -177,6 +217,36 @@ def _number_faults(one: Any) -> list[str]:
         for name in ("paired", "gate")
         if not isinstance(getattr(one, name), bool)
     ]
+    return faults
+
+
+def _direction(item: tuple[Any, Any]) -> tuple[Any, Any]:
+    """Give a metric with its direction and margin, of which the latter may be left out."""
+    metric, said = item
+    return metric, (said, 0.0) if isinstance(said, str) else tuple(said) if isinstance(said, list) else said
+
+
+def _parts_faults(one: Any) -> list[str]:
+    """Say which part of a claim about several metrics cannot be made."""
+    faults = []
+    if len(one.metric) < 2:
+        faults.append(f"metric = {excerpt(dict(one.metric))}: expected two or more, or the name of one")
+    if one.margin:
+        faults.append(f"margin = {one.margin}: each metric has its own: give ('greater', {one.margin})")
+    if one.several:
+        faults.append(
+            "a claim about several treatments is about one metric: make a claim about each treatment"
+        )
+    for metric, said in one.metric.items():
+        if not isinstance(metric, str) or not isinstance(said, tuple) or len(said) != 2:
+            faults.append(
+                f"metric[{metric!r}] = {excerpt(said)}: expected a direction, or one with a margin: ('less', 0.5)"
+            )
+    for metric in () if faults else one.metric:
+        try:
+            one.part(metric)
+        except DeclarationError as error:
+            faults += [f"metric[{metric!r}]: {fault}" for fault in error.faults]
     return faults
 
 

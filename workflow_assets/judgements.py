@@ -9,29 +9,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from workflow_assets.arms import Aligned, FindArm
-from workflow_assets.errors import listing
 from workflow_assets.families import members_of
-from workflow_assets.flags import Flag, low_n
+from workflow_assets.flags import low_n
 from workflow_assets.hypotheses import Hypothesis
-from workflow_assets.stats.methods import JOINT, METHODS
-from workflow_assets.streams import generator
+from workflow_assets.inferences import calibrate_two, control_first, judge_several, judge_two
+from workflow_assets.stats.methods import ALL_OF, JOINT, METHODS
 from workflow_assets.studies import Asking
-from workflow_assets.verdicts import Pair, Size, Verdict, decided
+from workflow_assets.verdicts import Verdict, decided
 
 if TYPE_CHECKING:
     from workflow_assets.stats.calibrations import Calibration
-    from workflow_assets.stats.claims import Comparison
-    from workflow_assets.stats.effects import Effect
-
-RESAMPLES = 9_999
-
-_PAIRS_OF = {
-    "repeated_measures_anova": "tukey",
-    "friedman": "nemenyi",
-    "anova": "tukey",
-    "welch_anova": "games_howell",
-}
-"""Which comparison of all pairs goes with a test of all treatments at once."""
 
 
 def judge(declaration: Asking, arm: FindArm) -> dict[str, Verdict]:
@@ -42,9 +29,8 @@ def judge(declaration: Asking, arm: FindArm) -> dict[str, Verdict]:
     """
     verdicts: dict[str, Verdict] = {}
     for family, members in members_of(declaration.hypotheses).items():
-        method = declaration.families[family]
-        for verdict in _family(declaration, method, members, arm):
-            verdicts[verdict.hypothesis.name] = dataclasses.replace(verdict, adjustment=method)
+        for verdict in _family(declaration, declaration.families[family], members, arm):
+            verdicts[verdict.hypothesis.name] = verdict
     return {one.name: verdicts[one.name] for one in declaration.hypotheses}
 
 
@@ -54,7 +40,10 @@ def _family(
     if method in JOINT:
         return _jointly(declaration, method, members, arm)
     verdicts = [_sheltered(one, partial(_judged, declaration, one, arm)) for one in members]
-    return [decided(*pair) for pair in zip(verdicts, adjusted(method, verdicts), strict=True)]
+    return [
+        decided(dataclasses.replace(verdict, adjustment=method), p)
+        for verdict, p in zip(verdicts, adjusted(method, verdicts), strict=True)
+    ]
 
 
 def adjusted(method: str, verdicts: Sequence[Verdict]) -> list[float]:
@@ -85,123 +74,29 @@ def _sheltered(one: Hypothesis, judged: Callable[[], Verdict]) -> Verdict:
 
 
 def _judged(declaration: Asking, one: Hypothesis, arm: FindArm) -> Verdict:
+    if one.together:
+        return _judge_together(declaration, one, arm)
     data = Aligned.of(declaration, one, arm)
-    return _judge_several(one, data) if one.several else _judge_two(declaration, one, data)
+    return judge_several(one, data) if one.several else judge_two(declaration, one, data)
 
 
-# -- two arms --------------------------------------------------------------------------------------------------------
+def _judge_together(declaration: Asking, one: Hypothesis, arm: FindArm) -> Verdict:
+    """Judge a claim about several metrics, that all of its parts hold: its p is the largest of theirs.
 
-
-def _judge_two(declaration: Asking, one: Hypothesis, data: Aligned) -> Verdict:
-    """Compare two arms; the decision waits for the adjustment over the family."""
-    from workflow_assets.stats.comparisons import compare
-    from workflow_assets.stats.decisions import undecidable_reason
-
-    x, y = data.values
-    n, flags = (len(x), len(y)), data.flags
-    if reason := _too_few(one, data) or undecidable_reason(x, y, paired=one.paired):
-        return Verdict(one, "undecidable", reason, n=n, note=data.note, flags=tuple(flags))
-    flags += low_n(n, one.paired)
-    test, why = _choose(declaration, one, data)
-    method = METHODS.get(test) if isinstance(test, str) else None
-    if data.overlap is not None and (method is None or "test_fraction" not in method.takes):
-        name = test if isinstance(test, str) else one.test_name
-        told = f"the replicates are overlapping re-splits, which {name} does not account for"
-        flags.append(Flag("overlap", told))
-    paired = one.paired if method is None or method.paired is None else method.paired
-    try:
-        comparison: Comparison = compare(
-            test,
-            x,
-            y,
-            paired=paired,
-            alternative=one.alternative,
-            margin=float(one.margin),
-            rng=generator(declaration.seed, f"hypothesis {one.name}"),
-            test_fraction=data.overlap,
-            resamples=RESAMPLES,
-        )
-        effects, notes = _effects(declaration, one, data, test)
-    except ValueError as error:
-        reason = f"{one.test_name}: {error}"
-        return Verdict(one, "undecidable", reason, one.test_name, n, note=data.note, flags=tuple(flags))
-    return Verdict(
-        one,
-        "inconclusive",
-        why,
-        comparison.test,
-        n,
-        comparison.p,
-        None,
-        comparison.statistic if math.isfinite(comparison.statistic) else None,
-        comparison.df,
-        comparison.exact,
-        "; ".join(filter(None, (data.note, comparison.note, *notes))),
-        effects,
-        tuple(flags),
-    )
-
-
-def _choose(declaration: Asking, one: Hypothesis, data: Aligned) -> tuple[str | Callable[..., Any], str]:
-    """Choose the test, and say why it is this one."""
-    from workflow_assets.stats.decisions import choose_test
-
-    x, y = data.values
-    boolean = declaration.metrics[one.metric] is bool and not data.note  # means of 0 and 1 lie between them
-    test, why = choose_test(
-        x, y, paired=one.paired, boolean=boolean, overlap=data.overlap, margin=float(one.margin)
-    )
-    if one.test in ("auto", test):
-        return test, why
-    if test == "sign_flip" and one.test in ("paired_t", "corrected_resampled_t", "bayes_correlated_t"):
-        return test, f"{one.test} was asked for, but {why}"
-    return one.test, "chosen in the declaration"
-
-
-def _effects(
-    declaration: Asking, one: Hypothesis, data: Aligned, test: str | Callable[..., Any]
-) -> tuple[tuple[Effect, ...], list[str]]:
-    """Give the effect that the claim is about, with the interval that belongs to the test, then others, and notes."""
-    from workflow_assets.stats.effects import mean_difference
-    from workflow_assets.stats.means import resampling_inflation
-    from workflow_assets.stats.measures import measure
-
-    x, y = data.values
-    inflation = 1.0
-    if data.overlap is not None and one.paired:
-        inflation = resampling_inflation(len(x), data.overlap)
-    options: dict[str, Any] = {
-        "paired": one.paired,
-        "confidence": one.confidence,
-        "variance_inflation": inflation,
-    }
-    rng = generator(declaration.seed, f"effect of hypothesis {one.name}")
-    if isinstance(test, str):
-        name = METHODS[test].effect
-        shares = declaration.metrics[one.metric] is bool and not data.note
-        if shares and isinstance(one.against, str) and name in ("mean_difference", "hodges_lehmann"):
-            name = "share_difference"
-        known = METHODS[test].paired
-        first = {**options, "paired": one.paired if known is None else known}
-        effects = [measure(name, x, y, rng=rng, resamples=RESAMPLES, **first)]
-    else:
-        own = getattr(test, "effect", None)
-        effects = [mean_difference(x, y, **options) if own is None else own(x, y, rng=rng, **options)]
-    notes = []
-    for other in (
-        "mean_difference",
-        "hedges_g" if isinstance(one.against, str) else "cohens_dz",
-        "cliffs_delta",
-    ):
-        if other == effects[0].name or (other == "mean_difference" and "mean of" in effects[0].estimand):
-            continue
-        if other == "mean_difference" and effects[0].name == "share_difference":
-            continue  # which is the same
-        try:
-            effects.append(measure(other, x, y, **options))
-        except ValueError as error:  # the verdict rests on the first, and stands without it
-            notes.append(str(error))
-    return tuple(effects), notes
+    An intersection-union test (Berger 1982): each part is tested at alpha, and no adjustment among them is needed.
+    """
+    judged = [_sheltered(part, partial(_judged, declaration, part, arm)) for part in one.parts]
+    parts = tuple(decided(part, 1.0 if part.p is None else part.p) for part in judged)
+    flags = tuple(dict.fromkeys(flag for part in parts for flag in part.flags))
+    n = (min(part.n[0] for part in parts), min(part.n[1] for part in parts))
+    blank = Verdict(one, "undecidable", "", n=n, flags=flags, parts=parts)
+    if lacking := [part for part in parts if part.p is None]:
+        told = [f"{part.hypothesis.metrics[0]}: {part.reason}" for part in lacking]
+        return dataclasses.replace(blank, reason="; ".join(told))
+    p = max(part.p for part in parts if part.p is not None)
+    why = "every part must hold, so that p is the largest of theirs (intersection-union test)"
+    exact = all(part.exact for part in parts)
+    return dataclasses.replace(blank, decision="inconclusive", reason=why, test=ALL_OF, p=p, exact=exact)
 
 
 def calibrate(declaration: Asking, one: Hypothesis, arm: FindArm, trials: int) -> Calibration:
@@ -209,131 +104,16 @@ def calibrate(declaration: Asking, one: Hypothesis, arm: FindArm, trials: int) -
 
     Raises ValueError for what cannot be judged, and for claims whose labels cannot be permuted.
     """
-    from workflow_assets.stats.calibrations import false_positive_rate
-    from workflow_assets.stats.decisions import undecidable_reason
-
-    if one.several:
-        raise ValueError(
-            f"{one.name} is about several treatments: calibrate a claim about each, which compares two"
-        )
     joint = declaration.families[one.family]
-    if joint in JOINT:
-        raise ValueError(
-            f"{one.name} is compared by {joint} together with others: adjust its family by 'holm' to calibrate it"
-        )
-    data = Aligned.of(declaration, one, arm)
-    x, y = data.values
-    if reason := undecidable_reason(x, y, paired=one.paired):
-        raise ValueError(f"{one.name} cannot be calibrated: {reason}")
-    test, _ = _choose(declaration, one, data)
-    method = METHODS.get(test) if isinstance(test, str) else None
-    paired = one.paired if method is None or method.paired is None else method.paired
-    if not paired and not isinstance(one.against, str):
-        raise ValueError(
-            f"{one.name} compares with a number by {one.test_name}: there is no second arm whose labels to permute"
-        )
-    return false_positive_rate(
-        test,
-        x,
-        y,
-        paired=paired,
-        rng=generator(declaration.seed, f"calibration of hypothesis {one.name}"),
-        alternative=one.alternative,
-        margin=float(one.margin),
-        alpha=one.alpha,
-        trials=trials,
-        resamples=max(199, round(1 / one.alpha) - 1),
-        test_fraction=data.overlap,
-    )
-
-
-# -- several arms ----------------------------------------------------------------------------------------------------
-
-
-def _judge_several(one: Hypothesis, data: Aligned) -> Verdict:
-    """Ask whether several arms differ at all, and which pairs do."""
-    from workflow_assets.stats import omnibus, posthoc
-
-    sizes = [len(values) for values in data.values]
-    n, flags = (min(sizes), max(sizes)), [*data.flags, *low_n((min(sizes), max(sizes)), one.paired)]
-    if reason := _too_few(one, data):
-        return Verdict(one, "undecidable", reason, n=n, note=data.note, flags=tuple(flags))
-    groups = _control_first(one, data)
-    test, why = one.test_name, "chosen in the declaration"
-    if test == "auto":
-        test = "repeated_measures_anova" if one.paired else "welch_anova"
-        why = (
-            "paired by replicate: analysis of variance with repeated measures, corrected for unequal correlations"
-            if one.paired
-            else "unpaired: Welch's analysis of variance, which lets the treatments spread differently"
-        )
-    if data.overlap is not None:
-        told = f"the replicates are overlapping re-splits, which {test} does not account for"
-        flags.append(Flag("overlap", told))
-    try:
-        try:
-            answer = getattr(omnibus, test)(groups)
-        except ValueError as error:
-            if test != "repeated_measures_anova":
-                raise
-            # Differences without any spread are agreement, and no reason to say nothing: ranks see it.
-            why = (
-                f"{test} was asked for, but {error}"
-                if one.test == test
-                else f"{error}: ranks see the agreement"
-            )
-            test = "friedman"
-            answer = omnibus.friedman(groups)
-    except ValueError as error:
-        return Verdict(one, "undecidable", f"{test}: {error}", test, n, note=data.note, flags=tuple(flags))
-    notes = [data.note, answer.note]
-    pairs: tuple[Pair, ...] = ()
-    if test in _PAIRS_OF:
-        options = {"paired": one.paired} if _PAIRS_OF[test] == "tukey" else {}
-        try:
-            compared = getattr(posthoc, _PAIRS_OF[test])(groups, confidence=one.confidence, **options)
-            pairs = tuple(Pair(_PAIRS_OF[test], *_told(pair)) for pair in compared.pairs)
-        except ValueError as error:  # the verdict stands without them
-            notes.append(f"{_PAIRS_OF[test]}: {error}")
-    return Verdict(
-        one,
-        "inconclusive",
-        why,
-        test,
-        n,
-        answer.p,
-        statistic=answer.statistic,
-        df=answer.df[0],
-        note="; ".join(filter(None, notes)),
-        flags=tuple(flags),
-        sizes=tuple(Size(*size) for size in answer.sizes),
-        pairs=pairs,
-    )
-
-
-def _too_few(one: Hypothesis, data: Aligned) -> str | None:
-    """Say that there are too few values, and of which treatment; None if each has two."""
-    sizes = [len(values) for values in data.values]
-    if min(sizes) >= 2:
-        return None
-    cure = "at least 2 are needed to judge chance: add replicates, or mend the cells that failed"
-    if one.paired and isinstance(one.against, str):
-        whose = "replicate has a value" if sizes[0] == 1 else "replicates have values"
-        under = "both" if len(sizes) == 2 else "all of"
-        return f"{sizes[0]} {whose} under {under} {listing(one.arms)}: {cure}"
-    few = next(name for name, size in zip(one.arms, sizes, strict=False) if size < 2)
-    count = sizes[one.arms.index(few)]
-    return f"{few} has {count} value{'' if count == 1 else 's'}: {cure}"
-
-
-def _control_first(one: Hypothesis, data: Aligned) -> dict[str, list[float]]:
-    """Give the values of each arm, beginning with what the others are compared with: pairs tell treatment − control."""
-    *others, control = zip(one.arms, data.values, strict=True)
-    return dict([control, *others])
-
-
-def _told(pair: Any) -> tuple[Any, ...]:
-    return pair.x, pair.y, pair.estimate, pair.low, pair.high, pair.p
+    if one.together:
+        reason = f"is about {len(one.metrics)} metrics: calibrate a claim about each"
+    elif one.several:
+        reason = "is about several treatments: calibrate a claim about each, which compares two"
+    elif joint in JOINT:
+        reason = f"is compared by {joint} together with others: adjust its family by 'holm' to calibrate it"
+    else:
+        return calibrate_two(declaration, one, Aligned.of(declaration, one, arm), trials)
+    raise ValueError(f"{one.name} {reason}")
 
 
 def _jointly(declaration: Asking, method: str, members: Sequence[Hypothesis], arm: FindArm) -> list[Verdict]:
@@ -353,14 +133,15 @@ def _jointly(declaration: Asking, method: str, members: Sequence[Hypothesis], ar
     )
     try:
         data = Aligned.of(declaration, every, arm)
-        groups = _control_first(every, data)
+        groups = control_first(every, data)
         options: dict[str, Any] = {"confidence": lead.confidence}
         if method in ("dunnett", "tukey"):
             options["paired"] = lead.paired
         if method == "dunnett":
             options["control"] = str(lead.against)
         bounds = compared = getattr(posthoc, method)(groups, **options)
-        if method == "dunnett":  # bounds on both sides, as of every claim: an open interval refutes nothing
+        if method == "dunnett" and (lead.alternative != "two-sided" or lead.margin):
+            # The bounds are those on both sides, as of every claim: an open interval refutes nothing.
             claim: dict[str, Any] = {"alternative": lead.alternative, "margin": float(lead.margin)}
             compared = posthoc.dunnett(groups, **options, **claim)
     except ValueError as error:
@@ -374,7 +155,10 @@ def _jointly(declaration: Asking, method: str, members: Sequence[Hypothesis], ar
         for pair, other in zip(compared.pairs, bounds.pairs, strict=True)
     }
     verdicts = [_sheltered(one, partial(_of_pair, one, data, method, compared, found)) for one in members]
-    return [decided(verdict, 1.0 if verdict.p is None else verdict.p) for verdict in verdicts]
+    return [
+        decided(dataclasses.replace(verdict, adjustment=method), 1.0 if verdict.p is None else verdict.p)
+        for verdict in verdicts
+    ]
 
 
 def _of_pair(
@@ -390,8 +174,9 @@ def _of_pair(
     if pair is None:
         pair, sign = found[one.against, one.treatment], -1.0
     low, high = sorted((sign * pair.low, sign * pair.high))
-    name = "mean_difference" if "mean" in compared.estimand and "rank" not in compared.estimand else method
-    effect = Effect(name, sign * pair.estimate, low, high, compared.confidence, compared.estimand)
+    effect = Effect(
+        JOINT[method].effect, sign * pair.estimate, low, high, compared.confidence, compared.estimand
+    )
     why = f"compared together with the other claims of its family, by {method}"
     note = "; ".join(filter(None, (data.note, compared.note, "p and interval hold for all of them at once")))
     df = pair.df if math.isfinite(pair.df) else None

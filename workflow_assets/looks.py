@@ -85,7 +85,8 @@ class Look:
         """Tell a look apart from others: what is asked of which data, and what came out."""
         one = verdict.hypothesis
         values = [
-            repr(sorted(map(float, self.arm(treatment, one.metric).values.values())))
+            repr(sorted(map(float, self.arm(treatment, metric).values.values())))
+            for metric in one.metrics
             for treatment in one.arms
         ]
         return {
@@ -185,7 +186,8 @@ class Look:
             wrong.append("computing again gave something else: see experiment.audit(store)")
         if declared.git and declared.git["dirty"]:
             wrong.append("the checkout had changes that are in no commit when it was preregistered")
-        wrong += self._packages(verdict.hypothesis.metric.partition(".")[0])
+        for slot in dict.fromkeys(metric.partition(".")[0] for metric in verdict.hypothesis.metrics):
+            wrong += self._packages(slot)
         yield from (Flag("unaudited_environment", one) for one in wrong)
 
     def _packages(self, slot: str) -> list[str]:

@@ -16,6 +16,7 @@ from workflow_assets.summaries import (
     gate_words,
     legend,
     n_words,
+    part_words,
     provenance_rows,
     quantity,
     ranking_rows,
@@ -176,6 +177,7 @@ def _details(one: Mapping[str, Any]) -> list[tuple[str, str]]:
         interval = f"[{pair['low']:+.4g}, {pair['high']:+.4g}]"
         words = f"{pair['estimate']:+.4g} {interval}, p = {pair['p']:.3g} ({pair['procedure']})"
         told.append((f"{pair['x']} − {pair['y']}", words))
+    told += [(part["metric"], part_words(part)) for part in one.get("parts", ())]
     if one["note"]:
         told.append(("note", one["note"]))
     return told

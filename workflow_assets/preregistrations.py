@@ -38,12 +38,14 @@ def family_of(one: Hypothesis) -> str:
     >>> family_of(Hypothesis("better", metric="score", treatment="strong"))
     'score: strong against baseline'
     """
-    return one.family or f"{one.metric}: {one.treatment} against {one.against}"
+    return one.family or f"{', '.join(sorted(one.metrics))}: {one.treatment} against {one.against}"
 
 
 def _plain(value: Any) -> Any:
     if callable(value):
         return qualified_name(value)
+    if isinstance(value, Mapping):
+        return {name: list(said) for name, said in value.items()}
     return value if isinstance(value, str | int | float | bool | None) else repr(value)
 
 

@@ -240,8 +240,9 @@ def reported(declaration: Declaration, find: FindArm) -> list[dict[str, Any]]:
     if len(declaration.treatments) < 3:
         return []
     told = []
-    for metric in list(dict.fromkeys(one.metric for one in declaration.hypotheses))[:MOST_REPORTED]:
-        about = [one for one in declaration.hypotheses if one.metric == metric]
+    claims = [part for one in declaration.hypotheses for part in one.parts]
+    for metric in list(dict.fromkeys(one.metrics[0] for one in claims))[:MOST_REPORTED]:
+        about = [one for one in claims if one.metric == metric]
         best: Best = "min" if {one.alternative for one in about} == {"less"} else "max"
         try:
             one = rank_treatments(

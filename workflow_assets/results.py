@@ -124,9 +124,10 @@ class Result(Tables):
         if by == "p":
             values: dict[str, float] = {}
             for verdict in self.verdicts.values():
-                one = verdict.hypothesis
-                if one.metric == metric and verdict.p is not None and isinstance(one.treatment, str):
-                    values.setdefault(one.treatment, verdict.p)
+                for one in verdict.parts or (verdict,):
+                    about = one.hypothesis
+                    if about.metric == metric and one.p is not None and isinstance(about.treatment, str):
+                        values.setdefault(about.treatment, one.p)
             return rank(values, best="min")
         if by not in {"mean", "median"} or best not in {"max", "min"}:
             raise ValueError(

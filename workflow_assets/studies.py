@@ -212,9 +212,10 @@ def _unknown(
         if arm not in treatments
     ]
     return faults + [
-        f"hypothesis {one.name!r} has the unknown metric {one.metric!r}: {did_you_mean(one.metric, metrics)}"
+        f"hypothesis {one.name!r} has the unknown metric {metric!r}: {did_you_mean(metric, metrics)}"
         for one in hypotheses
-        if one.metric not in metrics
+        for metric in one.metrics
+        if metric not in metrics
     ]
 
 

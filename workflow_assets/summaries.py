@@ -99,6 +99,18 @@ def ranking_words(ranking: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def part_words(part: Mapping[str, Any]) -> str:
+    """Tell the verdict on one metric of a claim about several."""
+    if part["p"] is None:
+        return f"{part['decision']}: {part['reason']}"
+    told = f"{part['decision']}, p = {part['p']:.3g} ({part['test']})"
+    effect = part["effect"]
+    if effect is None:
+        return told
+    interval = f"[{effect['low']:+.4g}, {effect['high']:+.4g}] at {effect['confidence']:.0%}"
+    return f"{told}, {effect['estimate']:+.4g} {interval}"
+
+
 def provenance_rows(findings: Findings) -> list[tuple[str, str]]:
     """Tell what the results follow from, and what they were judged with."""
     one, made = findings.experiment, findings.made

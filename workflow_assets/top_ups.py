@@ -214,7 +214,8 @@ def _fixed(declaration: Declaration, one: Hypothesis) -> str | None:
     else:
         test, cure = one.test_name, "say "
     made = "which chooses tests that are made" if test == "auto" else "which is made"
-    anytime = "sequential_shares" if declaration.metrics[one.metric] is bool else "sequential_t"
+    shares = all(declaration.metrics[metric] is bool for metric in one.metrics)
+    anytime = "sequential_shares" if shares else "sequential_t"
     return (
         f"hypothesis {one.name!r} is tested by {test!r}, {made} for one look, and its p would be too small "
         f"after several: {cure}test={anytime!r}, which holds at every look, or peek=True, and the verdict is flagged"

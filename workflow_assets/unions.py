@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from workflow_assets.errors import DeclarationError, excerpt
+from workflow_assets.errors import DeclarationError, excerpt, joined
 from workflow_assets.judgements import adjusted
 from workflow_assets.results import Result
 from workflow_assets.stats.methods import JOINT
@@ -92,23 +93,16 @@ def _check(results: Sequence[Result]) -> None:
 def _method_faults(family: str, sharing: Mapping[str, Result]) -> list[str]:
     methods = {name: result.declaration.families[family] for name, result in sharing.items()}
     if len(set(methods.values())) > 1:
-        told = _and([f"{method!r} in {name}" for name, method in methods.items()])
+        told = joined([f"{method!r} in {name}" for name, method in methods.items()])
         return [f"family {family!r} is adjusted by {told}: declare one method for it in all of them"]
     method = next(iter(methods.values()))
     if method not in JOINT:
         return []
-    where = f"all of its treatments in one experiment, and is in {_and(list(methods))}"
+    where = f"all of its treatments in one experiment, and is in {joined(list(methods))}"
     cure = f"declare families={{{family!r}: 'holm'}} in each, or another name for each"
     return [f"family {family!r} is compared by {method!r}, which needs {where}: {cure}"]
 
 
 def _told(keys: Sequence[tuple[str, str]]) -> str:
-    counts: dict[str, int] = {}
-    for experiment, _ in keys:
-        counts[experiment] = counts.get(experiment, 0) + 1
-    return _and([f"{count} of {name}" for name, count in counts.items()])
-
-
-def _and(parts: Sequence[str]) -> str:
-    *others, last = parts
-    return f"{', '.join(others)} and {last}" if others else last
+    counts = Counter(experiment for experiment, _ in keys)
+    return joined([f"{count} of {name}" for name, count in counts.items()])

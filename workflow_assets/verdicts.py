@@ -40,10 +40,11 @@ class Verdict:
     """What the data say about a hypothesis.
 
     `decision` is "supported" (the adjusted p is at most alpha, in the stated direction and beyond the margin),
-    "refuted" (the interval excludes the claim), "inconclusive" (neither), or "undecidable" (`reason` says why).
-    `effect` is the mean difference in the metric's own units, `effects` has the standardised ones too; each has an
-    interval. `flags` name what a reader should know before trusting the verdict, overridden or not. `preregistration`
-    is the digest of the one that the verdict answers, "" for a verdict of exploration.
+    "refuted" (the interval excludes the claim, or one part of it), "inconclusive" (neither), or "undecidable" (`reason`
+    says why). `effect` is the mean difference in the metric's own units, `effects` has the standardised ones too; each
+    has an interval. `parts` has the verdicts on each metric of a claim about several. `flags` name what a reader should
+    know before trusting the verdict, overridden or not. `preregistration` is the digest of the one that the verdict
+    answers, "" for a verdict of exploration.
     """
 
     hypothesis: Hypothesis
@@ -63,6 +64,7 @@ class Verdict:
     adjustment: str = "holm"
     sizes: tuple[Size, ...] = ()
     pairs: tuple[Pair, ...] = ()
+    parts: tuple[Verdict, ...] = ()
 
     @property
     def effect(self) -> Effect | None:
@@ -78,8 +80,10 @@ class Verdict:
     def estimand(self) -> str:
         """What the effect estimates, in words."""
         one = self.hypothesis
+        if one.together:
+            return "; ".join(part.estimand for part in self.parts)
         if one.several:
-            return f"whether {one.metric} differs among {', '.join(one.arms)}"
+            return f"whether {one.metrics[0]} differs among {', '.join(one.arms)}"
         second = f"that under {one.against}" if isinstance(one.against, str) else f"a fixed {one.against:g}"
         if self.effect is None or self.effect.name == "mean_difference":
             pairing = "per replicate" if one.paired else "between the two samples"
@@ -117,7 +121,7 @@ class Verdict:
             "hypothesis": one.name,
             "description": one.description,
             "claim": one.claim(),
-            "metric": one.metric,
+            "metric": one.metric if isinstance(one.metric, str) else list(one.metric),
             "treatment": one.treatment if isinstance(one.treatment, str) else list(one.treatment),
             "against": one.against,
             "paired": one.paired,
@@ -146,12 +150,15 @@ class Verdict:
             "adjustment": self.adjustment,
             "sizes": [size._asdict() for size in self.sizes],
             "pairs": [pair._asdict() for pair in self.pairs],
+            "parts": [part.as_dict() for part in self.parts],
         }
 
     def __str__(self) -> str:
         one = self.hypothesis
         head = f"{one.name}: {self.decision} ({one.claim()})"
         flags = [f"! {flag.told()}" for flag in self.flags]
+        if one.together and self.p is not None and self.p_adjusted is not None:
+            return "\n  ".join([head, *self._about_parts(), *flags])
         if self.p is None or self.p_adjusted is None or (self.effect is None and not one.several):
             return "\n  ".join([head, self.reason, *flags])
         if self.effect is None:
@@ -173,6 +180,17 @@ class Verdict:
             *flags,
         ]
         return "\n  ".join(lines)
+
+    def _about_parts(self) -> list[str]:
+        """Tell what is known of each metric, and of all together."""
+        lines = [f"p = {self.p:.3g}, adjusted {self.p_adjusted:.3g}; {self.reason}"]
+        for part in self.parts:
+            told = f"{part.hypothesis.metrics[0]}: {part.decision}, p = {part.p:.3g} ({part.test})"
+            if (effect := part.effect) is not None:
+                interval = f"[{effect.low:+.4g}, {effect.high:+.4g}] at {effect.confidence:.0%}"
+                told += f", {effect.estimate:+.4g} {interval}"
+            lines.append(told)
+        return [*lines, *([f"preregistered as {self.preregistration}"] if self.preregistration else [])]
 
     def _about_several(self) -> list[str]:
         """Tell what is known of several treatments, and of those pairs that differ."""
@@ -205,6 +223,10 @@ def decided(verdict: Verdict, p_adjusted: float) -> Verdict:
     if verdict.p is None:
         return verdict
     one = verdict.hypothesis
+    if one.together:  # which one part that is refuted refutes
+        against = any(part.decision == "refuted" for part in verdict.parts)
+        decision = "supported" if p_adjusted <= one.alpha else "refuted" if against else "inconclusive"
+        return dataclasses.replace(verdict, decision=decision, p_adjusted=p_adjusted)
     if one.several:  # nothing speaks against a difference of some kind
         decision = "supported" if p_adjusted <= one.alpha else "inconclusive"
         return dataclasses.replace(verdict, decision=decision, p_adjusted=p_adjusted)

@@ -128,13 +128,16 @@ def _evaluation(declaration: Declaration, result: Result, verdict: Verdict) -> d
         metadata["effects"] = dg.MetadataValue.md(_effects(verdict))
     for size in verdict.sizes:
         metadata[size.name.replace("_", " ")] = size.value
+    if verdict.parts:
+        metadata["parts"] = dg.MetadataValue.md(_parts(verdict))
     if verdict.pairs:
         metadata["pairs"] = dg.MetadataValue.md(_pairs(verdict))
-    best = "min" if one.alternative == "less" else "max"
-    metadata["ranking"] = ", ".join(
-        f"{place}. {name} ({score:.4g})" if not math.isnan(score) else f"{place}. {name} (no values)"
-        for place, (name, score) in enumerate(result.ranking(one.metric, best=best), start=1)
-    )
+    for part in one.parts:
+        best = "min" if part.alternative == "less" else "max"
+        metadata[f"ranking by {part.metrics[0]}" if one.together else "ranking"] = ", ".join(
+            f"{place}. {name} ({score:.4g})" if not math.isnan(score) else f"{place}. {name} (no values)"
+            for place, (name, score) in enumerate(result.ranking(part.metrics[0], best=best), start=1)
+        )
     if verdict.flags:
         metadata["flags"] = dg.MetadataValue.md("\n".join(f"- {flag.told()}" for flag in verdict.flags))
     return dg.AssetCheckResult(
@@ -163,6 +166,17 @@ def _pairs(verdict: Verdict) -> str:
         f"| {pair.procedure} |"
         for pair in verdict.pairs
     ]
+    return "\n".join(lines)
+
+
+def _parts(verdict: Verdict) -> str:
+    lines = ["| metric | decision | p | effect | test |", "| --- | --- | --- | --- | --- |"]
+    for part in verdict.parts:
+        p = "–" if part.p is None else f"{part.p:.3g}"
+        effect = "–" if part.effect is None else f"{part.effect.estimate:.6g}"
+        lines.append(
+            f"| {part.hypothesis.metrics[0]} | {part.decision} | {p} | {effect} | {part.test or '–'} |"
+        )
     return "\n".join(lines)
 
 

@@ -49,7 +49,7 @@ def estimation_plot(findings: Findings, form: Form = "png") -> Plot | None:
 
 
 def _differences(findings: Findings, metric: str) -> list[dict[str, Any]]:
-    return [dict(one) for one in findings.verdicts.values() if one["metric"] == metric and one["effect"]]
+    return [dict(one) for one in findings.claims if one["metric"] == metric and one["effect"]]
 
 
 def _draw_values(axes: Axes, findings: Findings, metric: str) -> None:

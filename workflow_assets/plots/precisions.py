@@ -60,7 +60,7 @@ def precision_of(verdict: Mapping[str, Any], n: Any) -> Precision | None:
 
 def precision_plot(findings: Findings, form: Form = "png") -> Plot | None:
     """Draw for each verdict with an interval how precise more or fewer replicates would make it."""
-    drawn = [one for one in findings.verdicts.values() if precision_of(one, [2]) is not None]
+    drawn = [one for one in findings.claims if precision_of(one, [2]) is not None]
     shown = drawn[:MOST_PANELS]
     if not shown:
         return None

@@ -47,7 +47,7 @@ def ranks_plot(findings: Findings, form: Form = "png") -> Plot | None:
 
 def best_of(findings: Findings, metric: str) -> str:
     """Say whether the least or the most of a metric is best, as its hypotheses have it."""
-    claims = {one["alternative"] for one in findings.verdicts.values() if one["metric"] == metric}
+    claims = {one["alternative"] for one in findings.claims if one["metric"] == metric}
     return "min" if claims == {"less"} else "max"
 
 

@@ -18,7 +18,7 @@ MOST_PANELS = 6
 
 def slopes_plot(findings: Findings, form: Form = "png") -> Plot | None:
     """Draw the pairs of each paired hypothesis, six hypotheses and 200 pairs of each at most."""
-    paired = [one for one in findings.verdicts.values() if one["paired"] and _pairs(findings, one)]
+    paired = [one for one in findings.claims if one["paired"] and _pairs(findings, one)]
     shown = paired[:MOST_PANELS]
     if not shown:
         return None

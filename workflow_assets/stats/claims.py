@@ -62,6 +62,21 @@ def check_alpha(alpha: float) -> None:
         )
 
 
+def possible(p: float) -> float:
+    """Bring what was computed to where a p-value lies, above 0 and at most at 1, whatever rounding did to it.
+
+    >>> possible(1.0000000000000002), possible(0.0) > 0
+    (1.0, True)
+    """
+    return min(1.0, max(p, sys.float_info.min))
+
+
+def check_p(p: float) -> None:
+    """Refuse what is no p-value."""
+    if not 0 < p <= 1:
+        raise ValueError(f"p is {p}: a p-value lies above 0 and at most at 1")
+
+
 @dataclass(frozen=True)
 class Comparison:
     """What one test says about one claim.
@@ -88,8 +103,7 @@ class Comparison:
     note: str
 
     def __post_init__(self) -> None:
-        if not 0 < self.p <= 1:
-            raise ValueError(f"p is {self.p}: a p-value lies above 0 and at most at 1")
+        check_p(self.p)
 
 
 class Tail(NamedTuple):
@@ -138,7 +152,7 @@ def judge(
         test=test,
         statistic=result.statistic,
         df=result.df,
-        p=min(1.0, max(result.p, sys.float_info.min)),
+        p=possible(result.p),
         alternative=alternative,
         margin=margin,
         n=samples.sizes,

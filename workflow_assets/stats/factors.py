@@ -5,7 +5,6 @@ differ by cancels out of each effect.
 """
 
 import math
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -15,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from workflow_assets.stats.claims import possible
 from workflow_assets.stats.families import holm
 from workflow_assets.stats.samples import LARGEST, ROUNDING_ULPS, FloatArray, check_confidence
 
@@ -272,7 +272,7 @@ def _scores(weights: FloatArray, table: FloatArray) -> tuple[FloatArray, bool]:
 
 def _flips(effect: FloatArray, n: int) -> float:
     """Give the p of an effect that is the same in every replicate: how likely such agreement of signs is by chance."""
-    return max(2.0 ** (1 - n), sys.float_info.min) if np.any(effect != 0) else 1.0
+    return possible(2.0 ** (1 - n)) if np.any(effect != 0) else 1.0
 
 
 def _by_replicate(
@@ -291,7 +291,7 @@ def _by_replicate(
             # Of small numbers beside large ones, the squares would vanish.
             error = 0.0 if same else size * float((scores / size).std(ddof=1)) * math.sqrt(inflation / n)
             p = _flips(scores, n) if error == 0 else 2 * float(special.stdtr(n - 1, -abs(mean / error)))
-            contrasts.append(Contrast(name, mean, mean - reach * error, mean + reach * error, _above_zero(p)))
+            contrasts.append(Contrast(name, mean, mean - reach * error, mean + reach * error, possible(p)))
         # Orthonormal contrasts: their squares add up to the term's sum of squares, whatever the coding.
         scores, same = _scores(np.linalg.qr(solver[place].T)[0].T, table)
         df, error_df = len(scores), (n - 1.0) * len(scores)
@@ -306,7 +306,7 @@ def _by_replicate(
             f = float(n * np.sum(scores.mean(axis=1) ** 2) / np.trace(spread)) / inflation
             p = float(special.fdtrc(epsilon * df, epsilon * error_df, f))
         made.append(
-            Term(term.name, term.factors, f, df, error_df, epsilon, _above_zero(p), 1.0, tuple(contrasts))
+            Term(term.name, term.factors, f, df, error_df, epsilon, possible(p), 1.0, tuple(contrasts))
         )
     return made
 
@@ -338,15 +338,11 @@ def _pooled(table: FloatArray, terms: Sequence[_Columns], confidence: float, inf
         for name, row in zip(term.names, term.rows, strict=True):
             mean, error = float(row @ beta), math.sqrt(variance * float(row @ scale @ row))
             p = _flips(beta, n) if same else 2 * float(special.stdtr(df_error, -abs(mean / error)))
-            contrasts.append(Contrast(name, mean, mean - reach * error, mean + reach * error, _above_zero(p)))
+            contrasts.append(Contrast(name, mean, mean - reach * error, mean + reach * error, possible(p)))
         df = len(beta)
         f = None if same else float(beta @ np.linalg.solve(scale, beta)) / (df * variance)
         p = _flips(beta, n) if f is None else float(special.fdtrc(df, df_error, f))
         made.append(
-            Term(term.name, term.factors, f, df, float(df_error), 1.0, _above_zero(p), 1.0, tuple(contrasts))
+            Term(term.name, term.factors, f, df, float(df_error), 1.0, possible(p), 1.0, tuple(contrasts))
         )
     return made
-
-
-def _above_zero(p: float) -> float:
-    return min(1.0, max(p, sys.float_info.min))

@@ -72,10 +72,13 @@ JOINT: Mapping[str, Method] = MappingProxyType(
         "dunnett": Method(paired=None),
         "tukey": Method(paired=None, margins=False),
         "games_howell": Method(paired=False, margins=False),
-        "nemenyi": Method(paired=True, margins=False),
+        "nemenyi": Method(paired=True, effect="nemenyi", margins=False),
     }
 )
 """Comparisons of several pairs of arms that are adjusted for each other since they are made together."""
+
+ALL_OF = "all_of"
+"""The test of a claim about several metrics: that all of its parts hold."""
 
 ADJUSTMENTS = ("holm", "bonferroni", "hochberg", "benjamini_hochberg", "benjamini_yekutieli", "none")
 """How the p-values of several claims are adjusted for each other once each is known."""

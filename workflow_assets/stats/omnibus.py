@@ -6,13 +6,13 @@ which needs no leave from an omnibus test, as its procedures keep the error rate
 """
 
 import math
-import sys
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from scipy import special
 
+from workflow_assets.stats.claims import check_p, possible
 from workflow_assets.stats.groups import Arms, Groups, residuals, several_samples
 from workflow_assets.stats.samples import FloatArray
 
@@ -56,8 +56,7 @@ class Omnibus:
     note: str = ""
 
     def __post_init__(self) -> None:
-        if not 0 < self.p <= 1:
-            raise ValueError(f"p is {self.p}: a p-value lies above 0 and at most at 1")
+        check_p(self.p)
 
     def size(self, name: str) -> float:
         """Give an effect size by its name."""
@@ -349,7 +348,7 @@ def _upper_f(statistic: float, df: float, df_error: float) -> float:
 def _at_least_something(p: float) -> float:
     if math.isnan(p):
         raise ValueError("the differences are too large beside the spread to be judged")
-    return float(min(1.0, max(p, sys.float_info.min)))
+    return possible(p)
 
 
 def _n(several: Groups) -> tuple[tuple[str, int], ...]:

@@ -6,7 +6,6 @@ omnibus test to be significant first. Arms are given by the name of their treatm
 """
 
 import math
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,7 +14,7 @@ from typing import Literal
 import numpy as np
 from scipy import special
 
-from workflow_assets.stats.claims import check_claim
+from workflow_assets.stats.claims import check_claim, check_p, possible
 from workflow_assets.stats.families import holm
 from workflow_assets.stats.groups import Arms, Groups, several_samples
 from workflow_assets.stats.ranges import dunnett_sf, studentized_range_sf, upper_point
@@ -42,8 +41,7 @@ class PairResult:
     high: float
 
     def __post_init__(self) -> None:
-        if not 0 < self.p <= 1:
-            raise ValueError(f"p is {self.p}: a p-value lies above 0 and at most at 1")
+        check_p(self.p)
         if not self.low <= self.estimate <= self.high:
             raise ValueError(f"the interval {self.low} to {self.high} must hold the estimate {self.estimate}")
 
@@ -228,7 +226,7 @@ def ranks_against(groups: Arms, *, control: str, confidence: float = 0.95) -> Po
     reach = -float(special.ndtri((1.0 - _checked(confidence)) / (2 * len(others)))) * scale
     pairs = [
         PairResult(
-            several.names[i], control, estimate, scale, estimate / scale, math.inf, _possible(p), estimate - reach,
+            several.names[i], control, estimate, scale, estimate / scale, math.inf, possible(p), estimate - reach,
             estimate + reach,
         )
         for i, estimate, p in zip(others, estimates, holm(raw), strict=True)
@@ -295,7 +293,7 @@ def _all_pairs(
                     scale,
                     statistic,
                     df,
-                    _possible(p),
+                    possible(p),
                     low,
                     high,
                 )
@@ -320,7 +318,7 @@ def _result(
     restore: Callable[[float], float] = several.restore
     names = several.names[i], several.names[j]
     return PairResult(
-        *names, restore(estimate), restore(error), statistic, df, _possible(p), restore(low), restore(high)
+        *names, restore(estimate), restore(error), statistic, df, possible(p), restore(low), restore(high)
     )
 
 
@@ -356,10 +354,6 @@ def _dunnett_point(shares: tuple[float, ...], df: float, level: float, two_sided
 @lru_cache(maxsize=256)
 def _range_point(k: int, df: float, level: float) -> float:
     return upper_point(lambda q: studentized_range_sf(q, k, df), level)
-
-
-def _possible(p: float) -> float:
-    return min(1.0, max(p, sys.float_info.min))
 
 
 def _checked(confidence: float) -> float:

@@ -18,6 +18,7 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ class FileStore(Store):
         return f"FileStore({self._root!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopen, (self._root, self.pickles, self.fsync)
+        return partial(type(self), pickles=self.pickles, fsync=self.fsync), (self._root,)
 
     # -- datums -------------------------------------------------------------------------------------------------
 
@@ -332,10 +333,6 @@ class FileStore(Store):
         self._files.write(folder, self._journal_name(number), (journal_to_bytes(held),), fsync=True)
         for name in names:
             unlink(f"{folder}/{name}")
-
-
-def _reopen(folder: str, pickles: Policy, fsync: bool) -> FileStore:
-    return FileStore(folder, pickles=pickles, fsync=fsync)
 
 
 def _journal(folder: str) -> list[str]:

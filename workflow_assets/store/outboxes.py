@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
-from typing import Any
 
 from workflow_assets.store.base import Record
 from workflow_assets.store.files import FileStore
+from workflow_assets.store.signatures import OWN, Policy
 
 
 class Outbox(FileStore):
@@ -15,12 +16,9 @@ class Outbox(FileStore):
     Who opens it elsewhere does not find them. A worker that is killed loses those of its last task, which is short.
     """
 
-    def __init__(self, folder: str, *, pickles: Any) -> None:
-        super().__init__(folder, pickles=pickles)
+    def __init__(self, folder: str | os.PathLike[str], *, pickles: Policy = OWN, fsync: bool = False) -> None:
+        super().__init__(folder, pickles=pickles, fsync=fsync)
         self._kept: dict[str, Record] = {}
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _reopen, (self._root, self.pickles)
 
     def find(self, key: str) -> Record | None:
         """Give the record of a datum, or None."""
@@ -44,7 +42,3 @@ class Outbox(FileStore):
         """Give what was kept, once."""
         kept, self._kept = self._kept, {}
         return kept
-
-
-def _reopen(folder: str, pickles: Any) -> Outbox:
-    return Outbox(folder, pickles=pickles)

@@ -5,6 +5,9 @@ from functools import partial
 import numpy as np
 from scipy import special
 
+from workflow_assets import Experiment, Hypothesis, Metrics, step
+from workflow_assets.arms import Arm
+from workflow_assets.judgements import judge
 from workflow_assets.stats.families import adjust, spend
 from workflow_assets_tests.simulations.trials import Simulation
 
@@ -35,6 +38,32 @@ def one_supported_is_false(rng, procedure, dependence, effects):
     return supported.size and rng.choice(supported) >= effects
 
 
+class Fit(Metrics):
+    speed: float
+    accuracy: float
+
+
+@step
+def fit(rng: np.random.Generator, size: int = 1) -> Fit:
+    raise NotImplementedError("what it would measure is drawn")
+
+
+ALL = Hypothesis("both", {"fit.speed": "greater", "fit.accuracy": "greater"}, "more")
+STUDY = Experiment("study", [fit], {"more": {"fit.size": 2}}, 12, [ALL])
+
+
+def both_hold(rng):
+    """Claim that two metrics are better where one of them is, as clearly as can be, and the other is not."""
+
+    def drawn(treatment, metric):
+        better = 9.0 * (treatment == "more" and metric == "fit.speed")
+        return Arm(
+            treatment, metric, {str(k): one for k, one in enumerate(rng.normal(better, 1.0, size=12))}, 12, 0
+        )
+
+    return judge(STUDY, drawn)["both"].supported
+
+
 def lineage(rng, attempts):
     """Repeat a claim of which nothing is true up to 20 times, on new data, until it is supported."""
     p = special.ndtr(rng.normal(size=20))
@@ -42,6 +71,14 @@ def lineage(rng, attempts):
 
 
 SIMULATIONS = [
+    Simulation(
+        "a claim about two metrics of which one does not differ",
+        both_hold,
+        0.05,
+        0.05,
+        100,
+        10_000,
+    ),
     *(
         Simulation(
             f"{procedure}, {effects} of {CLAIMS} claims true, {dependence} dependence: a false one is supported",

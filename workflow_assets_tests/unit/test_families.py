@@ -320,3 +320,4 @@ def test_both_claims_of_a_refused_joint_comparison_are_adjusted_one_by_one():
     assert sound.test == "paired_t"
     assert sound.p_adjusted == pytest.approx(2 * (sound.p or 0))
     assert "judged one by one, and adjusted by Holm" in sound.note
+    assert {one.adjustment for one in verdicts.values()} == {"holm"}
