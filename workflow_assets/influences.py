@@ -29,7 +29,8 @@ def factor_effects(
     `low` and `high` in the metric's own units, its `p`; and of the whole term `f`, `df`, `df_error`, `p_term`, and
     `p_adjusted` (Holm over all terms). `n` is the number of replicates, or of units where those are declared. What a
     reader should know stands in ``table.attrs["notes"]``. How it is estimated is told in
-    `stats.factors.factor_effects`; replicates are blocks, so that treatments are compared within each.
+    `stats.factors.factor_effects`; replicates are blocks, so that treatments are compared within each. Of a `blocked`
+    design treatments are compared within the blocks of each replicate; blocks are adjusted for, and not tested.
 
     Args:
         result: what an experiment came to.
@@ -55,21 +56,14 @@ def factor_effects(
     replicates = result.declaration.replicates
     columns = {name: _unit_values(result, name, metric) for name in design.settings}
     units = list(dict.fromkeys(unit for values in columns.values() for unit in values))
-    settings = [design.settings[name] for name in columns]
-    factors = {
-        address: [
-            str(setting[address]) if factor.levels is not None else factor.coded(setting[address])
-            for setting in settings
-        ]
-        for address, factor in design.factors.items()
-    }
     table = np.array(
         [[values.get(unit, math.nan) for unit in units] for values in columns.values()], dtype=float
     )
     overlap = replicates.test_fraction
     found = estimate(
         table.reshape(len(columns), len(units)),
-        factors,
+        design.coded(),
+        blocks=design.block_of(),
         pooled=pooled,
         confidence=confidence,
         variance_inflation=1.0 if overlap is None else resampling_inflation(len(units), overlap),
