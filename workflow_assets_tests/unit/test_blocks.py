@@ -90,6 +90,35 @@ def test_one_replicate_in_complete_blocks_is_judged_by_pooling() -> None:
     assert table.set_index("contrast").loc["True − False", "estimate"] == pytest.approx(1.0, abs=0.2)
 
 
+@step
+def moody(replicate: int, a: int = 0, b: int = 0, day: str = "mon") -> float:
+    """Respond to one factor differently each day, on average hardly at all, and to the other always alike."""
+    noise = np.random.default_rng([replicate, a, b, *day.encode()]).normal(0.0, 0.05)
+    return {"mon": 1.0, "tue": -1.0, "wed": 2.0, "thu": -1.6}[day] * a + b + float(noise)
+
+
+def test_across_blocks_effects_have_to_agree_between_blocks() -> None:
+    design = blocked(factorial({"moody.a": [0, 1], "moody.b": [0, 1]}), {"moody.day": DAYS})
+    result = Experiment("days", [moody], design, 6).run()
+    within, between = (factor_effects(result, "moody", across=one) for one in ("replicates", "blocks"))
+    assert list(within["term"])[:2] == ["moody.a", "moody.b"]
+    assert list(within["estimate"]) == pytest.approx(list(between["estimate"]))
+    assert within["p"][0] < 0.01 < 0.5 < between["p"][0]
+    assert between["p"][1] < 0.01
+    assert [set(within["n"]), set(between["n"])] == [{6}, {4}]
+    assert "averaged" in between.attrs["notes"][0]
+
+
+def test_across_blocks_needs_complete_blocks() -> None:
+    incomplete = Experiment("days", [model], blocked(GRID, days(4), size=3, seed=1), 2).run()
+    with pytest.raises(ValueError, match="needs blocks that have every treatment"):
+        factor_effects(incomplete, "model", across="blocks")
+    with pytest.raises(ValueError, match="needs a design with blocks"):
+        factor_effects(Experiment("days", [model], GRID, 2).run(), "model", across="blocks")
+    with pytest.raises(ValueError, match="did you mean 'blocks'"):
+        factor_effects(incomplete, "model", across="block")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_named_interactions_are_given_up_and_others_kept_whole(seed: int) -> None:
     design = blocked(CUBE, days(2), confounding=[["model.a", "model.b", "model.c"]], seed=seed)
