@@ -6,15 +6,17 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from workflow_assets.stats.samples import FloatArray
 from workflow_assets.stats.terms import Model, model
 
-# Swaps that are looked at: some tenths of a second.
-EFFORT = 4_000_000
+# So many multiplications, some tenths of a second, are spent on a search; two blocks cost so many besides their swaps.
+EFFORT = 200_000_000
+_PAIR = 150_000
 STARTS = 20
-# An interaction that is told at the cost of a main effect is none the better: what cannot be told costs so much.
-_SINGULAR = 1e-6
+# What cannot be told has a variance of so many times that without blocks.
+_SINGULAR = 1e-3
 # Smaller differences may be rounding, which another machine does differently.
 _CLEARLY = 1e-7
 
@@ -47,10 +49,10 @@ def assign(
     within = blocks * size - blocks
     everything = _orthonormal(whole)
     if everything.shape[1] <= within:
-        dealt, cost = _search(everything, blocks, size, rng)
-        if cost < 0.1 / _SINGULAR:
+        dealt = _search(everything, blocks, size, rng)
+        if np.linalg.matrix_rank(_information(everything, dealt), tol=1e-9) == everything.shape[1]:
             return dealt
-    return _search(_orthonormal(mains), blocks, size, rng)[0]
+    return _search(_orthonormal(mains), blocks, size, rng)
 
 
 def _orthonormal(terms: Model) -> FloatArray:
@@ -59,44 +61,38 @@ def _orthonormal(terms: Model) -> FloatArray:
     return np.linalg.qr(columns - columns.mean(axis=0))[0]
 
 
-def _search(
-    contrasts: FloatArray, blocks: int, size: int, rng: np.random.Generator
-) -> tuple[list[list[int]], float]:
-    """Find the blocks of least average variance among some thousands; give it in units of that without blocks."""
+def _search(contrasts: FloatArray, blocks: int, size: int, rng: np.random.Generator) -> list[list[int]]:
+    """Find the blocks of least average variance among some thousands."""
     treatments, terms = contrasts.shape
     each = blocks * size / treatments
     kept = treatments * (size - 1) / (size * (treatments - 1)) if terms == treatments - 1 else 1.0
-    left = EFFORT // (100 + terms**2)
+    left = EFFORT
     best: tuple[list[list[int]], float] = ([], math.inf)
     for _ in range(STARTS):
         dealt = _deal(treatments, blocks, size, rng)
-        information = _information(contrasts, dealt) / each
-        cost = float(_costs(information[np.newaxis])[0])
+        variance = _variance(contrasts, dealt, each)
         improved = True
         while improved and left > 0:
             improved = False
             for one, other in rng.permutation(list(combinations(range(blocks), 2)), axis=0):
-                swaps = [
-                    (i, j)
-                    for i, mine in enumerate(dealt[one])
-                    for j, its in enumerate(dealt[other])
-                    if mine not in dealt[other] and its not in dealt[one]
-                ]
-                if not swaps:
+                swaps = _swaps(dealt[one], dealt[other])
+                left -= _PAIR + len(swaps) * terms**2
+                if not len(swaps) or left <= 0:
                     continue
-                left -= len(swaps)
-                changed = information - _losses(contrasts, dealt[one], dealt[other], swaps) / each
-                costs = _costs(changed)
-                place = int(np.flatnonzero(costs <= costs.min() * (1 + _CLEARLY))[0])
-                if costs[place] < cost * (1 - _CLEARLY):
-                    i, j = swaps[place]
+                gains = _gains(contrasts, dealt[one], dealt[other], swaps, variance, size * each)
+                i, j = swaps[np.flatnonzero(gains >= gains.max() - _CLEARLY * np.trace(variance))[0]]
+                dealt[one][i], dealt[other][j] = dealt[other][j], dealt[one][i]
+                changed = _variance(contrasts, dealt, each)
+                if np.trace(changed) < np.trace(variance) * (1 - _CLEARLY):
+                    variance, improved = changed, True
+                else:
                     dealt[one][i], dealt[other][j] = dealt[other][j], dealt[one][i]
-                    information, cost, improved = changed[place], float(costs[place]), True
+        cost = float(np.trace(variance)) / terms
         if cost < best[1] * (1 - _CLEARLY):
             best = dealt, cost
-        if left <= 0 or best[1] <= 1 / kept + 1e-5:
+        if left <= 0 or best[1] <= (1 + _CLEARLY) / (kept + _SINGULAR):
             break
-    return [sorted(block) for block in best[0]], best[1]
+    return [sorted(block) for block in best[0]]
 
 
 def _deal(treatments: int, blocks: int, size: int, rng: np.random.Generator) -> list[list[int]]:
@@ -112,27 +108,42 @@ def _deal(treatments: int, blocks: int, size: int, rng: np.random.Generator) -> 
 
 
 def _information(contrasts: FloatArray, dealt: Sequence[Sequence[int]]) -> FloatArray:
-    rows = [contrasts[list(block)] for block in dealt]
-    return np.asarray(sum((one - one.mean(axis=0)).T @ (one - one.mean(axis=0)) for one in rows))
+    held = contrasts[np.array(dealt)]
+    held = (held - held.mean(axis=1, keepdims=True)).reshape(-1, contrasts.shape[1])
+    return np.asarray(held.T @ held, dtype=np.float64)
 
 
-def _losses(
-    contrasts: FloatArray, one: Sequence[int], other: Sequence[int], swaps: Sequence[tuple[int, int]]
+def _variance(contrasts: FloatArray, dealt: Sequence[Sequence[int]], each: float) -> FloatArray:
+    """Give the covariance of the contrasts, in units of their variance without blocks."""
+    information = _information(contrasts, dealt) / each
+    return np.asarray(np.linalg.inv(information + _SINGULAR * np.eye(len(information))), dtype=np.float64)
+
+
+def _swaps(one: Sequence[int], other: Sequence[int]) -> npt.NDArray[np.int64]:
+    """Give the places in two blocks whose treatments may change places, so that no block has one twice."""
+    mine, its = (np.flatnonzero(~np.isin(block, rest)) for block, rest in ((one, other), (other, one)))
+    return np.stack(np.meshgrid(mine, its, indexing="ij"), axis=-1).reshape(-1, 2)
+
+
+def _gains(
+    contrasts: FloatArray,
+    one: Sequence[int],
+    other: Sequence[int],
+    swaps: npt.NDArray[np.int64],
+    variance: FloatArray,
+    scale: float,
 ) -> FloatArray:
-    """Say how much information each swap between two blocks costs: only the sums of the two blocks change."""
-    size = len(one)
+    """Say by how much each swap lowers the sum of variances.
+
+    Only the sums of the two blocks change, which takes (a b' + b a') / scale from the information: b is the difference
+    of the two treatments, a that of the sums of the two blocks plus b. The rest is Woodbury's formula.
+    """
     mine, its = contrasts[list(one)], contrasts[list(other)]
-    change = np.array([its[j] - mine[i] for i, j in swaps])
-    loss = np.zeros((len(swaps), contrasts.shape[1], contrasts.shape[1]))
-    for block, side in ((mine, 1.0), (its, -1.0)):
-        before = block.sum(axis=0)
-        after = before + side * change
-        loss += after[:, :, np.newaxis] * after[:, np.newaxis, :] - np.outer(before, before)
-    return loss / size
-
-
-def _costs(information: FloatArray) -> FloatArray:
-    """Give the average variance of the contrasts for each of some information matrices."""
-    terms = information.shape[-1]
-    inverses = np.linalg.inv(information + _SINGULAR * np.eye(terms))
-    return np.asarray(np.trace(inverses, axis1=1, axis2=2) / terms)
+    b = its[swaps[:, 1]] - mine[swaps[:, 0]]
+    a = mine.sum(axis=0) - its.sum(axis=0) + b
+    at, bt = a @ variance, b @ variance
+    aa, ab, bb = ((left * right).sum(axis=1) for left, right in ((at, a), (at, b), (bt, b)))
+    aa2, ab2, bb2 = ((left * right).sum(axis=1) for left, right in ((at, at), (at, bt), (bt, bt)))
+    # The inverse of [[-aa, scale - ab], [scale - ab, -bb]], times [[aa2, ab2], [ab2, bb2]].
+    determinant = aa * bb - (scale - ab) ** 2
+    return np.asarray((bb * aa2 + 2 * (scale - ab) * ab2 + aa * bb2) / determinant, dtype=np.float64)
