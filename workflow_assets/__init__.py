@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from workflow_assets.backends.clusters import Dask
     from workflow_assets.backends.processes import Processes
     from workflow_assets.backends.threads import Coroutines, Threads
+    from workflow_assets.blocks import blocked
     from workflow_assets.contracts.annotations import Array, Columns, Metrics
     from workflow_assets.contracts.hints import Unit
     from workflow_assets.contrasts import compare_results
@@ -73,6 +74,7 @@ _HOMES = {
     "factorial": "designs",
     "fractional": "designs",
     "sampled": "designs",
+    "blocked": "blocks",
     "Hypothesis": "hypotheses",
     "Experiment": "experiments",
     "Schedule": "automations",
@@ -162,6 +164,7 @@ __all__ = [
     "Watch",
     "Workflow",
     "asset_source",
+    "blocked",
     "collect_garbage",
     "crossed",
     "factor_effects",

@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from workflow_assets.canonical import unwrap_scalar
-from workflow_assets.designs import Design, same
+from workflow_assets.designs import Design
 from workflow_assets.errors import DeclarationError, did_you_mean, excerpt, listing
+from workflow_assets.factors import same
 from workflow_assets.faults import Faults
 from workflow_assets.functions import as_owners
 from workflow_assets.hypotheses import Hypothesis

@@ -8,45 +8,24 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from typing import Any, Literal
 
 from workflow_assets.canonical import unwrap_scalar
 from workflow_assets.errors import DeclarationError, did_you_mean, excerpt
+from workflow_assets.factors import Factor, Range, is_whole, read_factors, read_range, same
 from workflow_assets.mappings import FrozenDict
 from workflow_assets.names import partition_fault
 from workflow_assets.treatments import BASELINE, Treatment
 
-Range = tuple[float, float] | tuple[float, float, Literal["log"]]
-LONGEST_LABEL = 32
 MOST_TREATMENTS = 100_000
-
-
-@dataclass(frozen=True)
-class Factor:
-    """A parameter that a design changes: its levels by their labels, or the range that it is sampled from.
-
-    >>> Factor("model.C", bounds=(0.25, 4.0), log=True).coded(4.0)
-    1.0
-    """
-
-    address: str
-    levels: Mapping[str, Any] | None = None
-    bounds: tuple[float, float] | None = None
-    log: bool = False
-
-    def coded(self, value: float) -> float:
-        """Place a sampled value between -1 (the lower bound) and 1 (the upper one)."""
-        if self.bounds is None:
-            raise ValueError(f"factor {self.address!r} has levels and no range")
-        low, high, value = (math.log(one) if self.log else float(one) for one in (*self.bounds, value))
-        return 2.0 * (value - low) / (high - low) - 1.0
 
 
 class Design(Mapping[str, Treatment]):
     """Treatments by name, and for each the levels of its factors; made by `factorial`, `fractional` or `sampled`.
+
+    `blocked` assigns them to blocks, which `blocks` has beside the `factors`.
 
     More treatments are added as to a dict, ``factorial({...}) | {"robust": Treatment(...)}``; they take no part in the
     estimation of factors.
@@ -61,28 +40,59 @@ class Design(Mapping[str, Treatment]):
         factors: Mapping[str, Factor],
         settings: Mapping[str, Mapping[str, Any]],
         others: Mapping[str, Any] | None = None,
+        *,
+        blocks: Mapping[str, Factor] | None = None,
     ) -> None:
         self.factors: Mapping[str, Factor] = FrozenDict(factors)
+        self.blocks: Mapping[str, Factor] = FrozenDict(blocks or {})
         self.settings: Mapping[str, Mapping[str, Any]] = FrozenDict(
             {name: FrozenDict(setting) for name, setting in settings.items()}
         )
-        self._others = dict(others or {})
+        self.others: Mapping[str, Any] = FrozenDict(others or {})
         self._treatments: dict[str, Any] = {
             name: Treatment() if name == BASELINE else Treatment(self.values_of(name)) for name in settings
         }
-        if both := [name for name in self._others if name in self._treatments]:
+        if both := [name for name in self.others if name in self._treatments]:
             raise DeclarationError(
                 "design", [f"treatment {both[0]!r} is one of the design already: choose another name"]
             )
-        self._treatments |= self._others
+        self._treatments.update(self.others)
 
     def values_of(self, treatment: str) -> dict[str, Any]:
         """Give the parameters that a treatment of the design sets, or in the baseline finds set."""
         return {
             address: setting if levels is None else levels[setting]
             for address, setting in self.settings[treatment].items()
-            for levels in [self.factors[address].levels]
+            for levels in [(self.factors if address in self.factors else self.blocks)[address].levels]
         }
+
+    def coded(self) -> dict[str, list[Any]]:
+        """Give each factor's level in each treatment of the design, as `stats.factors.factor_effects` takes them."""
+        return {
+            address: [
+                str(setting[address]) if factor.levels is not None else factor.coded(setting[address])
+                for setting in self.settings.values()
+            ]
+            for address, factor in self.factors.items()
+        }
+
+    def block_of(self) -> list[str] | None:
+        """Give the block of each treatment of the design; None if it has no blocks."""
+        if not self.blocks:
+            return None
+        return [
+            " ".join(str(setting[address]) for address in self.blocks) for setting in self.settings.values()
+        ]
+
+    @property
+    def efficiencies(self) -> Mapping[str, float]:
+        """How much of its information each main effect and interaction of two keeps in spite of the blocks.
+
+        1: blocks cost nothing; 0: it cannot be told from them. See `stats.terms.efficiencies`.
+        """
+        from workflow_assets.stats.terms import efficiencies
+
+        return efficiencies(self.coded(), self.block_of() or [""] * len(self.settings))
 
     def __getitem__(self, name: str) -> Treatment:
         treatment: Treatment = self._treatments[name]
@@ -97,10 +107,11 @@ class Design(Mapping[str, Treatment]):
     def __or__(self, others: Mapping[str, Any]) -> Design:
         if not isinstance(others, Mapping):
             return NotImplemented
-        return Design(self.factors, self.settings, {**self._others, **others})
+        return Design(self.factors, self.settings, {**self.others, **others}, blocks=self.blocks)
 
     def __repr__(self) -> str:
-        return f"Design({len(self.settings)} treatments of {', '.join(self.factors)})"
+        within = f" in blocks of {', '.join(self.blocks)}" if self.blocks else ""
+        return f"Design({len(self.settings)} treatments of {', '.join(self.factors)}{within})"
 
 
 def factorial(
@@ -122,7 +133,7 @@ def factorial(
     >>> list(design)
     ['C=0.1 depth=2', 'C=0.1 depth=3', 'baseline', 'C=1.0 depth=3']
     """
-    read = _read_factors(factors)
+    read = read_factors(factors)
     count = math.prod(len(factor.levels or ()) for factor in read.values())
     if count > MOST_TREATMENTS:
         raise DeclarationError(
@@ -150,7 +161,7 @@ def fractional(
     >>> list(design)
     ['a=0 b=0 c=1', 'a=0 b=1 c=0', 'a=1 b=0 c=0', 'a=1 b=1 c=1']
     """
-    read = _read_factors(factors)
+    read = read_factors(factors)
     free = [address for address in read if address not in generators]
     faults = [
         f"factor {address!r} has {len(factor.levels or ())} levels: a fractional design is of two each"
@@ -208,13 +219,13 @@ def sampled(
     faults: list[str] = []
     for address, given in ranges.items():
         try:
-            read[address] = _read_range(address, given)
+            read[address] = read_range(address, given)
         except DeclarationError as error:
             faults.extend(error.faults)
     count, start = unwrap_scalar(n), unwrap_scalar(seed)
-    if not _is_whole(count) or not 1 <= count <= MOST_TREATMENTS:
+    if not is_whole(count) or not 1 <= count <= MOST_TREATMENTS:
         faults.append(f"n = {excerpt(n)}: expected a whole number from 1 to {MOST_TREATMENTS:,}")
-    if not _is_whole(start) or start < 0:
+    if not is_whole(start) or start < 0:
         faults.append(f"seed = {excerpt(seed)}: expected a whole number of 0 or more")
     if method not in ("sobol", "lhs", "halton"):
         faults.append(f"method = {method!r}: {did_you_mean(str(method), ('sobol', 'lhs', 'halton'))}")
@@ -254,92 +265,10 @@ def _sampled_value(factor: Factor, share: float) -> Any:
     return low + share * (high - low)
 
 
-def _read_range(address: str, given: Any) -> Factor:
-    if not isinstance(given, tuple):
-        return _read_factors({address: given})[address]
-    plain = [unwrap_scalar(one) for one in given[:2]]
-    log = len(given) == 3 and given[2] == "log"
-    numbers = all(isinstance(one, int | float) and not isinstance(one, bool) for one in plain)
-    if (
-        len(given) not in (2, 3)
-        or (len(given) == 3 and not log)
-        or not numbers
-        or not -math.inf < plain[0] < plain[1] < math.inf
-        or (log and plain[0] <= 0)
-    ):
-        raise DeclarationError(
-            "design",
-            [
-                (
-                    f"{address!r} = {excerpt(given)}: expected (low, high), or (low, high, 'log') with low above 0; "
-                    f"levels to choose from are a list"
-                )
-            ],
-        )
-    _read_factors({address: plain})  # which says what is wrong with the address
-    return Factor(address, bounds=(plain[0], plain[1]), log=log)
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _read_factors(factors: Any) -> dict[str, Factor]:
-    if not isinstance(factors, Mapping) or not factors:
-        raise DeclarationError(
-            "design",
-            [f"factors = {excerpt(factors)}: expected a mapping such as {{'model.C': [0.1, 1, 10]}}"],
-        )
-    read: dict[str, Factor] = {}
-    faults = []
-    for address, given in factors.items():
-        if not isinstance(address, str) or not address.partition(".")[2]:
-            faults.append(f"factor {excerpt(address)}: expected a parameter such as 'model.C'")
-        elif isinstance(given, str | bytes) or not isinstance(given, Sequence | Mapping):
-            if hasattr(given, "tolist") and getattr(given, "ndim", 0) == 1:  # numpy's
-                read[address] = Factor(address, FrozenDict(_labelled(given.tolist())))
-                continue
-            faults.append(f"factor {address!r} = {excerpt(given)}: expected a list of values")
-        elif len(given) < 2:
-            faults.append(f"factor {address!r} has {len(given)} levels: at least 2 are needed to compare")
-        else:
-            levels = given if isinstance(given, Mapping) else _labelled(given)
-            faults += [
-                f"factor {address!r}: label {excerpt(label)} {fault}"
-                for label in levels
-                if (fault := partition_fault(label))
-            ]
-            if len(levels) < len(given):
-                faults.append(f"factor {address!r} has one level twice: {excerpt(given)}")
-            read[address] = Factor(address, FrozenDict(levels))
-    if faults:
-        raise DeclarationError("design", faults)
-    return read
-
-
-def _labelled(values: Sequence[Any]) -> dict[str, Any]:
-    """Label values by what they look like, or by their place in the list where that is long."""
-    labels: dict[str, Any] = {}
-    for place, value in enumerate(values):
-        plain = unwrap_scalar(value)
-        text = plain if isinstance(plain, str) else repr(plain)
-        text = text.translate(str.maketrans("|,[]", "/;()")).strip()
-        if isinstance(plain, str | int | float | bool) or plain is None:
-            usable = not partition_fault(text) and len(text) <= LONGEST_LABEL
-        else:
-            usable = not partition_fault(text) and len(text) <= LONGEST_LABEL and " object at 0x" not in text
-        label = text if usable else f"#{place}"
-        if label in labels and labels[label] != plain:
-            label = f"#{place}"
-        labels[label] = value
-    return labels
-
-
 def _compile(factors: Mapping[str, Factor], runs: Any, baseline: Mapping[str, Any] | None) -> Design:
     """Name each combination of labels."""
-    lasts = [address.rpartition(".")[2] for address in factors]
-    short = lasts if len(set(lasts)) == len(lasts) else list(factors)
-    unchanged = None if baseline is None else _baseline_labels(factors, baseline)
+    short = short_names(factors)
+    unchanged = None if baseline is None else baseline_labels(factors, baseline)
     settings: dict[str, dict[str, Any]] = {}
     for place, labels in enumerate(runs):
         setting = dict(zip(factors, labels, strict=True))
@@ -356,7 +285,15 @@ def _compile(factors: Mapping[str, Factor], runs: Any, baseline: Mapping[str, An
     return Design(factors, settings)
 
 
-def _baseline_labels(factors: Mapping[str, Factor], baseline: Mapping[str, Any]) -> dict[str, str]:
+def short_names(addresses: Iterable[str]) -> list[str]:
+    """Leave out the step where the parameters' own names tell them apart."""
+    whole = list(addresses)
+    lasts = [address.rpartition(".")[2] for address in whole]
+    return lasts if len(set(lasts)) == len(lasts) else whole
+
+
+def baseline_labels(factors: Mapping[str, Factor], baseline: Mapping[str, Any]) -> dict[str, str]:
+    """Find the labels of the values that the workflow has, or raise `DeclarationError`."""
     faults = [
         f"baseline has {one!r}: {did_you_mean(str(one), factors)}" for one in baseline if one not in factors
     ]
@@ -379,11 +316,3 @@ def _baseline_labels(factors: Mapping[str, Factor], baseline: Mapping[str, Any])
     if faults:
         raise DeclarationError("design", faults)
     return labels
-
-
-def same(one: Any, other: Any) -> bool:
-    """Say whether two values of a parameter are the same, whatever they are."""
-    try:
-        return bool(one is other or one == other)
-    except Exception:  # noqa: BLE001 - arrays, for one, have no truth
-        return False

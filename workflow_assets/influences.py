@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from workflow_assets.designs import Design
 from workflow_assets.errors import UnknownNameError, did_you_mean
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from workflow_assets.stats.components import VarianceComponents
+    from workflow_assets.stats.samples import FloatArray
 
 
 def factor_effects(
@@ -21,6 +22,7 @@ def factor_effects(
     *,
     design: Design | None = None,
     pooled: bool = False,
+    across: Literal["replicates", "blocks"] = "replicates",
     confidence: float = 0.95,
 ) -> pd.DataFrame:
     """Tell what each factor of a design does to a metric, and whether two depend on each other: a tidy table.
@@ -29,13 +31,16 @@ def factor_effects(
     `low` and `high` in the metric's own units, its `p`; and of the whole term `f`, `df`, `df_error`, `p_term`, and
     `p_adjusted` (Holm over all terms). `n` is the number of replicates, or of units where those are declared. What a
     reader should know stands in ``table.attrs["notes"]``. How it is estimated is told in
-    `stats.factors.factor_effects`; replicates are blocks, so that treatments are compared within each.
+    `stats.factors.factor_effects`; replicates are blocks, so that treatments are compared within each. Of a `blocked`
+    design treatments are compared within the blocks of each replicate; blocks are adjusted for, and not tested.
 
     Args:
         result: what an experiment came to.
         metric: a declared metric.
         design: the design; needed only if the experiment was not declared with it alone.
         pooled: one error for all terms: for few replicates, or many missing cells.
+        across: what effects have to agree between. "blocks": the complete blocks of the design, over whose replicates
+            values are averaged, for conclusions about other blocks like these; `n` is their number then.
         confidence: that of the intervals.
 
     Raises `UnknownNameError` for an unknown metric, and `ValueError` for an experiment without a design, and where the
@@ -55,21 +60,20 @@ def factor_effects(
     replicates = result.declaration.replicates
     columns = {name: _unit_values(result, name, metric) for name in design.settings}
     units = list(dict.fromkeys(unit for values in columns.values() for unit in values))
-    settings = [design.settings[name] for name in columns]
-    factors = {
-        address: [
-            str(setting[address]) if factor.levels is not None else factor.coded(setting[address])
-            for setting in settings
-        ]
-        for address, factor in design.factors.items()
-    }
     table = np.array(
         [[values.get(unit, math.nan) for unit in units] for values in columns.values()], dtype=float
     )
+    table, factors, blocks = table.reshape(len(columns), len(units)), design.coded(), design.block_of()
     overlap = replicates.test_fraction
+    if across == "blocks":
+        table, factors = _by_block(design, table)
+        blocks = overlap = None
+    elif across != "replicates":
+        raise ValueError(f"across is {across!r}: {did_you_mean(str(across), ('replicates', 'blocks'))}")
     found = estimate(
-        table.reshape(len(columns), len(units)),
+        table,
         factors,
+        blocks=blocks,
         pooled=pooled,
         confidence=confidence,
         variance_inflation=1.0 if overlap is None else resampling_inflation(len(units), overlap),
@@ -94,10 +98,39 @@ def factor_effects(
     ]
     effects = pd.DataFrame(rows)
     notes = list(found.notes)
+    if across == "blocks":
+        notes.append(
+            f"the replicates of each of {found.n} blocks are averaged: blocks are what effects vary between"
+        )
     if overlap is not None:
         notes.append("the replicates re-split one data set: variances are taken larger (Nadeau and Bengio)")
     effects.attrs["notes"] = notes
     return effects
+
+
+def _by_block(design: Design, table: FloatArray) -> tuple[FloatArray, dict[str, list[Any]]]:
+    """Average the replicates of each treatment in each block: a row for each combination, a column for each block."""
+    import numpy as np
+
+    blocks = design.block_of()
+    if blocks is None:
+        raise ValueError("across='blocks' needs a design with blocks: make one with blocked(...)")
+    kinds = list(dict.fromkeys(blocks))
+    places: dict[tuple[Any, ...], dict[str, int]] = {}
+    for row, setting in enumerate(design.settings.values()):
+        places.setdefault(tuple(setting[one] for one in design.factors), {})[blocks[row]] = row
+    if any(len(held) < len(kinds) for held in places.values()):
+        raise ValueError(
+            "across='blocks' needs blocks that have every treatment: leave out size= and confounding= of blocked(...), "
+            "or compare within blocks, with across='replicates'"
+        )
+    rows = [[held[kind] for kind in kinds] for held in places.values()]
+    complete = ~np.isnan(table).any(axis=0)
+    if not complete.any():
+        raise ValueError("no replicate has every treatment: run those that are missing")
+    means = table[:, complete].mean(axis=1)[np.array(rows)]
+    first = [row[0] for row in rows]
+    return means, {name: [levels[row] for row in first] for name, levels in design.coded().items()}
 
 
 def variance_components(

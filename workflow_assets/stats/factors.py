@@ -5,10 +5,9 @@ differ by cancels out of each effect.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +16,7 @@ from scipy import special
 from workflow_assets.stats.claims import possible
 from workflow_assets.stats.families import holm
 from workflow_assets.stats.samples import LARGEST, ROUNDING_ULPS, FloatArray, check_confidence
+from workflow_assets.stats.terms import Model, model
 
 EPS = np.finfo(np.float64).eps
 
@@ -61,23 +61,11 @@ class FactorEffects:
     notes: tuple[str, ...]
 
 
-class _Columns(NamedTuple):
-    """A term's columns of the model, and the rows that make its differences of their coefficients."""
-
-    factors: tuple[str, ...]
-    columns: FloatArray
-    names: tuple[str, ...]
-    rows: FloatArray
-
-    @property
-    def name(self) -> str:
-        return " × ".join(self.factors)
-
-
 def factor_effects(
     values: npt.ArrayLike,
     factors: Mapping[str, Sequence[Any]],
     *,
+    blocks: Sequence[str] | None = None,
     pooled: bool = False,
     confidence: float = 0.95,
     variance_inflation: float = 1.0,
@@ -97,16 +85,23 @@ def factor_effects(
     `drop1(lm(y ~ A * B + replicate), ~ ., test = "F")`, for few replicates or missing cells. Treatments must scatter
     alike then, and respond alike to what replicates differ by.
 
+    `blocks` adds what the blocks differ by to either model, before the factors (R: `y ~ block + A * B`, in each
+    replicate or pooled), so that treatments are compared within blocks only. It is no term: it has no p, and Holm does
+    not count it. A block is taken to shift all of its treatments alike; where treatments respond differently to blocks
+    and not every block has them all, that is mistaken for an effect.
+
     Args:
         values: a row for each treatment, a column for each replicate; NaN where a cell is missing.
         factors: for each factor its level in each treatment: texts, or numbers from -1 to 1 for a sampled one.
+        blocks: for each treatment the batch, day, machine, … that it was run in; a combination of factors may be in
+            several.
         pooled: take one error for all terms.
         confidence: that of the intervals.
         variance_inflation: how many times larger the variance of a mean over replicates is than it looks, where these
             re-split one data set (`means.resampling_inflation`).
 
     Raises ValueError for a table of another shape, for fewer than two replicates, and for a factor that cannot be told
-    from the others. Interactions that cannot be are left out, and told.
+    from the others, or from the blocks. Interactions that cannot be are left out, and told.
 
     >>> effects = factor_effects(
     ...     [[1.0, 2.0, 4.0], [2.0, 3.5, 5.0], [3.0, 4.0, 6.5], [6.0, 7.0, 9.0]],
@@ -129,6 +124,8 @@ def factor_effects(
             raise ValueError(
                 f"factor {name!r} has {len(levels)} levels and the table {len(table)} treatments: give one for each"
             )
+    if blocks is not None and len(blocks) != len(table):
+        raise ValueError(f"there are {len(blocks)} blocks for {len(table)} treatments: give one for each")
     notes: list[str] = []
     if not pooled:
         complete = ~np.isnan(table).any(axis=0)
@@ -147,7 +144,7 @@ def factor_effects(
         if (np.isnan(table).all(axis=1)).any():
             gone = int(np.flatnonzero(np.isnan(table).all(axis=1))[0])
             raise ValueError(f"treatment {gone} has no value in any replicate: leave it out")
-    terms = _model(factors, len(table), notes)
+    terms = model(factors, len(table), notes, blocks)
     estimates = (_pooled if pooled else _by_replicate)(table, terms, confidence, variance_inflation)
     adjusted = holm([term.p for term in estimates])
 
@@ -181,86 +178,6 @@ def _table(values: npt.ArrayLike) -> tuple[FloatArray, int]:
     return np.ldexp(table, -exponent), exponent
 
 
-def _main(name: str, levels: Sequence[Any]) -> _Columns:
-    if not all(isinstance(level, str) for level in levels):
-        coded = np.asarray(levels, dtype=np.float64)
-        if not (np.abs(coded) <= 1 + 1e-9).all():
-            raise ValueError(f"factor {name!r} is sampled: give numbers from -1 (its lower bound) to 1")
-        return _Columns((name,), coded[:, np.newaxis], ("over its range",), np.array([[2.0]]))
-    kinds = list(dict.fromkeys(levels))
-    if len(kinds) < 2:
-        raise ValueError(f"factor {name!r} has one level only: leave it out")
-    codes: FloatArray = np.vstack([np.eye(len(kinds) - 1), -np.ones(len(kinds) - 1)]).astype(np.float64)
-    places = [kinds.index(level) for level in levels]
-    return _Columns(
-        (name,),
-        codes[places],
-        tuple(f"{kind} − {kinds[0]}" for kind in kinds[1:]),
-        codes[1:] - codes[0],
-    )
-
-
-def _product(one: _Columns, other: _Columns) -> _Columns:
-    columns = (one.columns[:, :, np.newaxis] * other.columns[:, np.newaxis, :]).reshape(len(one.columns), -1)
-    names = tuple(f"({a}) × ({b})" for a in one.names for b in other.names)
-    rows = np.kron(one.rows, other.rows).astype(np.float64)
-    return _Columns((*one.factors, *other.factors), columns, names, rows)
-
-
-def _model(factors: Mapping[str, Sequence[Any]], treatments: int, notes: list[str]) -> list[_Columns]:
-    """Choose the terms that these treatments can tell apart."""
-    mains = [_main(name, levels) for name, levels in factors.items()]
-    if not mains:
-        raise ValueError("there are no factors: name at least one")
-    kept: list[_Columns] = []
-    for term in mains:
-        if twins := _aliases(term, kept, treatments):
-            raise ValueError(
-                f"factor {term.name!r} cannot be told from {' and '.join(twins)} in these treatments: leave it out"
-            )
-        kept.append(term)
-    products = [_product(one, other) for one, other in combinations(mains, 2)]
-    sampled = any(not isinstance(level, str) for levels in factors.values() for level in levels)
-    parameters = 1 + sum(term.columns.shape[1] for term in (*mains, *products))
-    if sampled and products:
-        everything = np.hstack([np.ones((treatments, 1)), *(term.columns for term in (*mains, *products))])
-        if treatments < parameters or np.linalg.matrix_rank(everything) < parameters:
-            notes.append(
-                f"interactions are left out: {treatments} treatments cannot tell {parameters} coefficients apart"
-            )
-            products = []
-    for term in products:
-        if twins := _aliases(term, kept, treatments):
-            notes.append(f"{term.name} cannot be told from {' and '.join(twins)} in these treatments")
-        else:
-            kept.append(term)
-    return kept
-
-
-def _aliases(term: _Columns, kept: Sequence[_Columns], treatments: int) -> list[str]:
-    """Name the terms that share what a term would tell; none if it tells all of its own."""
-    known = np.hstack([np.ones((treatments, 1)), *(other.columns for other in kept)])
-    coefficients = np.linalg.lstsq(known, term.columns, rcond=None)[0]
-    rest = term.columns - known @ coefficients
-    if np.linalg.matrix_rank(rest, tol=1e-9 * treatments) == term.columns.shape[1]:
-        return []
-    start, twins = 1, []
-    for other in kept:
-        stop = start + other.columns.shape[1]
-        if (np.abs(coefficients[start:stop]) > 1e-9).any():
-            twins.append(other.name)
-        start = stop
-    return twins or ["the mean"]
-
-
-def _slices(terms: Sequence[_Columns]) -> Iterator[tuple[_Columns, slice]]:
-    start = 1
-    for term in terms:
-        stop = start + term.columns.shape[1]
-        yield term, slice(start, stop)
-        start = stop
-
-
 def _scores(weights: FloatArray, table: FloatArray) -> tuple[FloatArray, bool]:
     """Weigh the treatments of each replicate, rounding set to zero; say whether replicates differ by more than it."""
     scores = weights @ table
@@ -275,15 +192,12 @@ def _flips(effect: FloatArray, n: int) -> float:
     return possible(2.0 ** (1 - n)) if np.any(effect != 0) else 1.0
 
 
-def _by_replicate(
-    table: FloatArray, terms: Sequence[_Columns], confidence: float, inflation: float
-) -> list[Term]:
+def _by_replicate(table: FloatArray, terms: Model, confidence: float, inflation: float) -> list[Term]:
     n = table.shape[1]
-    model = np.hstack([np.ones((len(table), 1)), *(term.columns for term in terms)])
-    solver = np.linalg.pinv(model)
+    solver = np.linalg.pinv(terms.matrix)
     reach = float(special.stdtrit(n - 1, 0.5 + confidence / 2))
     made = []
-    for term, place in _slices(terms):
+    for term, place in terms.slices():
         contrasts = []
         for name, row in zip(term.names, term.rows, strict=True):
             scores, same = _scores(row[np.newaxis] @ solver[place], table)
@@ -311,16 +225,15 @@ def _by_replicate(
     return made
 
 
-def _pooled(table: FloatArray, terms: Sequence[_Columns], confidence: float, inflation: float) -> list[Term]:
-    treatments, n = table.shape
+def _pooled(table: FloatArray, terms: Model, confidence: float, inflation: float) -> list[Term]:
+    n = table.shape[1]
     rows, columns = np.nonzero(~np.isnan(table))
     y = table[rows, columns]
-    blocks = np.vstack([np.eye(n - 1), -np.ones(n - 1)])[columns] if n > 1 else np.empty((len(y), 0))
-    model = np.hstack([np.ones((treatments, 1)), *(term.columns for term in terms)])
-    whole = np.hstack([model[rows], blocks])
+    replicates = np.vstack([np.eye(n - 1), -np.ones(n - 1)])[columns] if n > 1 else np.empty((len(y), 0))
+    whole = np.hstack([terms.matrix[rows], replicates])
     df_error = len(y) - whole.shape[1]
     if np.linalg.matrix_rank(whole) < whole.shape[1]:
-        raise ValueError("too many cells are missing to tell the factors from the replicates")
+        raise ValueError("too many cells are missing to tell the factors from the replicates or blocks")
     if df_error < 1:
         raise ValueError(
             f"{len(y)} values are as many as there are coefficients: more replicates are needed to judge chance"
@@ -332,7 +245,7 @@ def _pooled(table: FloatArray, terms: Sequence[_Columns], confidence: float, inf
     reach = float(special.stdtrit(df_error, 0.5 + confidence / 2))
     coefficients = np.where(np.abs(coefficients) <= ROUNDING_ULPS * EPS * whole.shape[1], 0.0, coefficients)
     made = []
-    for term, place in _slices(terms):
+    for term, place in terms.slices():
         beta, scale = coefficients[place], inverse[place, place]
         contrasts = []
         for name, row in zip(term.names, term.rows, strict=True):

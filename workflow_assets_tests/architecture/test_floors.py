@@ -22,6 +22,7 @@ HEAVY = frozenset({"dagster", "matplotlib", "numpy", "pandas", "pyarrow", "scipy
 DECLARING_FLOOR = (
     "arguments",
     "automations",
+    "blocks",
     "canonical",
     "code",
     "contracts",
@@ -29,6 +30,7 @@ DECLARING_FLOOR = (
     "designs",
     "errors",
     "experiments",
+    "factors",
     "faults",
     "fingerprint",
     "functions",

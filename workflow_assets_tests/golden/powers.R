@@ -94,12 +94,14 @@ slices <- function(f, lower, upper, ends) {
   sum(mapply(function(a, b) integrate(f, a, b, rel.tol = 1e-12, abs.tol = 0, subdivisions = 5000)$value,
              head(ends, -1), tail(ends, -1)))
 }
-tost_power <- function(effect, margin, error, df, alpha) {
-  q <- qt(alpha, df, lower = FALSE)
+tost_given <- function(effect, margin, error, df, q) {
   end <- min(margin / error / q, sqrt(qchisq(1e-25, df, lower = FALSE) / df))
   slices(function(s) {
     (pnorm((margin - effect) / error - q * s) - pnorm(-(margin + effect) / error + q * s)) * density(s, df)
   }, 0, end, c(seq(0, 1, 0.1) * end, (margin - abs(effect)) / error / q))
+}
+tost_power <- function(effect, margin, error, df, alpha) {
+  tost_given(effect, margin, error, df, qt(alpha, df, lower = FALSE))
 }
 for (n in c(2, 4, 12, 60)) for (effect in c(0, 0.2, -0.3, 0.6)) for (margin in c(0.5, 1.5)) {
   add(list(test = "paired_t", effect = effect, sd = 0.8, margin = margin, alternative = "equivalent"), "power",
@@ -143,6 +145,36 @@ for (sizes in list(c(2, 2), c(3, 8), c(10, 20), c(50, 50))) for (sds in list(c(1
     add(list(test = "welch_t", effect = shift, sd = sds, alternative = "two-sided", margin = 0.1), "power",
         list(n = sizes), "the sum of both sides, at alpha / 2",
         welch_power(shift - 0.1, sds, sizes, 0.025) + welch_power(-shift - 0.1, sds, sizes, 0.025))
+  }
+}
+
+# Equivalence: given b, both sides of the claim are P(q S - below < Z < above - q S), S = sqrt(chi² / df) of the sum.
+welch_tost_power <- function(effect, margin, sds, sizes, alpha) {
+  v <- sds^2 / sizes
+  f <- sizes - 1
+  error <- sqrt(sum(v))
+  given <- function(angle) {
+    b <- sin(angle)^2
+    parts <- c(v[1] * b / f[1], v[2] * (1 - b) / f[2])
+    nu <- sum(parts)^2 / sum(parts^2 / f)
+    tost_given(effect, margin, error, sum(f), qt(alpha, nu, lower = FALSE) * sqrt(sum(parts) * sum(f) / sum(v)))
+  }
+  log_density <- function(angle) {
+    log(2) + (f[1] - 1) * log(sin(angle)) + (f[2] - 1) * log(cos(angle)) - lbeta(f[1] / 2, f[2] / 2)
+  }
+  u <- seq(-3.2, 3.2, 0.02)
+  angle <- pi / 2 / (1 + exp(-pi * sinh(u)))
+  weight <- exp(log_density(angle)) * pi^2 / 2 * cosh(u) / 4 / cosh(pi / 2 * sinh(u))^2 * 0.02
+  kept <- weight > 1e-18
+  stopifnot(abs(sum(weight) - 1) < 1e-12)
+  sum(sapply(angle[kept], given) * weight[kept])
+}
+for (sizes in list(c(2, 2), c(3, 8), c(10, 20), c(50, 50))) for (sds in list(c(1, 1), c(1, 3), c(4, 0.5))) {
+  for (claim in list(c(0, 1.5), c(0.7, 2), c(-0.4, 3))) {
+    add(list(test = "welch_t", effect = claim[1], sd = sds, margin = claim[2], alternative = "equivalent"), "power",
+        list(n = sizes),
+        "sum over b of integrate((pnorm(above - q(b) s) - pnorm(q(b) s - below)) * density of s) * density of b",
+        welch_tost_power(claim[1], claim[2], sds, sizes, 0.05), 1e-8)
   }
 }
 

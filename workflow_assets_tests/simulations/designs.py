@@ -81,6 +81,25 @@ def well_p(rng):
     return paired_t(list(plate_effects(rng).values()), [0.0] * 30).p
 
 
+# Five blocks of three, of the treatments of the grid: each factor is partly confounded with blocks.
+DEALT = [0, 3, 4, 1, 2, 5, 0, 2, 5, 1, 3, 4, 0, 1, 2]
+RUNS = {name: [levels[place] for place in DEALT] for name, levels in GRID.items()}
+DAYS = [day for day in "abcde" for _ in range(3)]
+
+
+def in_blocks(rng, place, adjusted=True, **options):
+    """Draw values that only blocks and replicates differ by; give the p of a term."""
+    table = rng.normal(0.0, 3.0, 5).repeat(3)[:, np.newaxis] + rng.normal(size=8) + rng.normal(size=(15, 8))
+    return factor_effects(table, RUNS, blocks=DAYS if adjusted else None, **options).terms[place].p
+
+
+def one_replicate(rng):
+    """Draw complete blocks of the grid, run once."""
+    table = rng.normal(0.0, 3.0, 4).repeat(6)[:, np.newaxis] + rng.normal(size=(24, 1))
+    runs = {name: levels * 4 for name, levels in GRID.items()}
+    return factor_effects(table, runs, blocks=list(np.repeat(list("abcd"), 6)), pooled=True).terms[0].p
+
+
 SIMULATIONS = [
     rejects(
         "factor_effects, main effect, spreads differ",
@@ -104,6 +123,26 @@ SIMULATIONS = [
         "factor_effects, pooled, interaction, gaps",
         lambda rng: bounds(term(gaps(rng), 2, pooled=True).contrasts[1]),
         0.0,
+    ),
+    rejects("factor_effects, incomplete blocks, two levels", lambda rng: in_blocks(rng, 1), fast=200),
+    rejects(
+        "factor_effects, incomplete blocks, three levels", lambda rng: in_blocks(rng, 0), least=0.03, fast=200
+    ),
+    rejects(
+        "factor_effects, incomplete blocks, pooled, two levels", lambda rng: in_blocks(rng, 1, pooled=True)
+    ),
+    rejects("factor_effects, complete blocks, one replicate", one_replicate),
+    Simulation(
+        "factor_effects, incomplete blocks not adjusted for: rejects a true null hypothesis",
+        lambda rng: in_blocks(rng, 1, adjusted=False) <= 0.05,
+        0.2,
+        0.8,
+    ),
+    Simulation(
+        "factor_effects, incomplete blocks not adjusted for, pooled: rejects a true null hypothesis",
+        lambda rng: in_blocks(rng, 1, adjusted=False, pooled=True) <= 0.05,
+        0.1,
+        0.8,
     ),
     covers("variance_components, plates", lambda rng: bounds(nested(rng)[0]), 2.0, fast=200),
     covers("variance_components, wells in plates", lambda rng: bounds(nested(rng)[1]), 1.0, fast=200),

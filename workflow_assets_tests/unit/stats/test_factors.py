@@ -58,6 +58,27 @@ def test_what_a_fraction_cannot_tell_apart_is_said() -> None:
     assert found.notes[0] == "a × b cannot be told from c in these treatments"
 
 
+@pytest.mark.parametrize("pooled", [False, True])
+def test_what_blocks_differ_by_cancels_out(pooled: bool) -> None:
+    """However large, it changes no number; and blocks are no term."""
+    table, blocks = np.vstack([TABLE, TABLE[::-1] * 0.7]), ["x"] * 4 + ["y"] * 4
+    factors = {"a": A + A, "b": B + B}
+    plain = factor_effects(table, factors, blocks=blocks, pooled=pooled)
+    shifted = factor_effects(
+        table + 50.0 * np.repeat([0, 1], 4)[:, np.newaxis], factors, blocks=blocks, pooled=pooled
+    )
+    assert [term.name for term in shifted.terms] == ["a", "b", "a × b"]
+    for one, other in zip(plain.terms, shifted.terms, strict=True):
+        assert other.p == pytest.approx(one.p, rel=1e-9)
+        assert other.contrasts[0].estimate == pytest.approx(one.contrasts[0].estimate, rel=1e-9)
+
+
+def test_what_cannot_be_told_from_blocks_is_said() -> None:
+    found = factor_effects(TABLE, {"a": A, "b": B}, blocks=["x", "y", "y", "x"])
+    assert [term.name for term in found.terms] == ["a", "b"]
+    assert found.notes == ("a × b cannot be told from the blocks in these treatments",)
+
+
 def test_interactions_of_too_few_samples_are_left_out() -> None:
     points = {name: RNG.uniform(-1, 1, 6) for name in ("a", "b", "c")}
     found = factor_effects(RNG.normal(size=(6, 4)), {name: list(of) for name, of in points.items()})
@@ -69,6 +90,8 @@ def test_interactions_of_too_few_samples_are_left_out() -> None:
     ("table", "factors", "options", "told"),
     [
         (TABLE, {"a": A, "b": A}, {}, "factor 'b' cannot be told from a"),
+        (TABLE, {"a": A}, {"blocks": A}, "factor 'a' cannot be told from the blocks"),
+        (TABLE, {"a": A}, {"blocks": A[:3]}, "there are 3 blocks for 4 treatments"),
         (TABLE, {"a": ["0"] * 4}, {}, "has one level only"),
         (TABLE, {"a": ["0"] * 3}, {}, "has 3 levels and the table 4 treatments"),
         (TABLE, {}, {}, "there are no factors"),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from workflow_assets.stats import bootstraps
+from workflow_assets.stats import bootstraps, locations
 from workflow_assets.stats.bootstraps import bca_bounds, jackknife, percentile_bounds
 from workflow_assets.stats.measures import EFFECTS, measure
 
@@ -81,6 +81,26 @@ def test_studentised_resamples_of_r(case, monkeypatch):
         assert bootstraps.bootstrap(*arms, alternative=side, **options).p == pytest.approx(
             expected[side], rel=tolerance
         )
+
+
+@pytest.mark.parametrize(
+    "case",
+    [case for case in GOLDEN["resampled"] if case["statistic"] == "iqm"],
+    ids=lambda case: f"{case['x']}, {case['confidence']}",
+)
+def test_interquartile_intervals_of_r(case, monkeypatch):
+    """Of the same resamples, the bounds of iqm_difference are the percentiles that boot gives."""
+    arms, indices = resampled(case)
+    monkeypatch.setattr(locations, "draws", lambda *_, **__: iter([indices]))
+    effect = locations.iqm_difference(
+        *arms,
+        paired=case["paired"],
+        confidence=case["confidence"],
+        rng=np.random.default_rng(1),
+        resamples=len(indices[0]),
+    )
+    expected = [case["expected"]["estimate"], *case["expected"]["percentile"]]
+    assert [effect.estimate, effect.low, effect.high] == pytest.approx(expected, rel=case["tolerance"])
 
 
 def test_golden_numbers_cover_every_effect():
