@@ -77,10 +77,10 @@ summary { cursor: pointer; }
 
 CAPTIONS = {
     "estimation": "Values and differences",
-    "pairs": "Each replicate under both arms",
-    "ranks": "Ranks within replicates",
-    "precision": "How precise, and what more replicates would give",
-    "variation": "Variation between replicates",
+    "pairs": "Pairs",
+    "ranks": "Ranks",
+    "precision": "Precision",
+    "variation": "Variation",
     "time": "Time",
 }
 

@@ -42,7 +42,11 @@ def ranks_plot(findings: Findings, form: Form = "png") -> Plot | None:
             columns = min(2, len(drawn))
             axes = figure.add_subplot(-(-len(drawn) // columns), columns, place + 1)
             _draw(axes, findings, metric, ranks)
-        return printed(figure, f"Ranks of {len(findings.treatments)} treatments within replicates", form)
+        return printed(
+            figure,
+            f"How often each of {len(findings.treatments)} treatments came first, second … within replicates",
+            form,
+        )
 
 
 def best_of(findings: Findings, metric: str) -> str:
@@ -69,11 +73,11 @@ def _draw(axes: Axes, findings: Findings, metric: str, ranks: Any) -> None:
     import numpy as np
 
     count, treatments = ranks.shape
-    for row in range(treatments):
-        places, times = np.unique(ranks[:, row], return_counts=True)
-        axes.scatter(
-            places, np.full(len(places), row), s=260 * times / count, color=PALE, linewidths=0, clip_on=False
-        )
+    found = [np.unique(ranks[:, row], return_counts=True) for row in range(treatments)]
+    heights = np.repeat(range(treatments), [len(places) for places, _ in found])
+    areas = np.concatenate([times for _, times in found]) / count
+    places = np.concatenate([places for places, _ in found])
+    axes.scatter(places, heights, s=260 * areas, color=PALE, linewidths=0, clip_on=False)
     means = ranks.mean(axis=0)
     axes.plot(means, range(treatments), "D", color=ACCENT, markeredgecolor="white", markersize=7)
     told = zip(labels(findings.treatments), means, strict=True)
@@ -85,4 +89,4 @@ def _draw(axes: Axes, findings: Findings, metric: str, ranks: Any) -> None:
         f"rank by {quantity(findings, metric)}",
         f"1 has the {least}; area: share of {count:,} replicates, diamond: mean",
     )
-    axes.set_xticks(range(1, treatments + 1))
+    axes.set_xticks(range(1, treatments + 1, -(-treatments // 12)))
