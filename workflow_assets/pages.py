@@ -49,9 +49,9 @@ p { margin: .4rem 0; } .faint { opacity: .75; font-size: .9em; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .9em; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .3rem .9rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-th { font-weight: 600; min-width: 3.5rem; max-width: 16rem; vertical-align: bottom; } tr { break-inside: avoid; }
-th, .long { overflow-wrap: anywhere; }
-td { white-space: nowrap; } td.long { white-space: normal; min-width: 10rem; }
+th { font-weight: 600; vertical-align: bottom; } tr { break-inside: avoid; }
+td { white-space: nowrap; } th, td { overflow-wrap: break-word; }
+.long { white-space: normal; min-width: 11rem; max-width: 26rem; }
 .verdict { border: 1px solid var(--line); border-left-width: 6px; border-radius: 6px; padding: .8rem 1rem;
   margin: .8rem 0; break-inside: avoid; }
 .supported { border-left: 6px solid #0072b2; } .refuted { border-left: 6px double #d55e00; }
@@ -152,13 +152,14 @@ def shown(text: Any) -> str:
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Give a table, every cell of it shown as text; the texts of long cells may be broken."""
-    head = "".join(f'<th scope="col">{shown(cell)}</th>' for cell in header)
+    head = "".join(_cell(cell, 'th scope="col"') for cell in header)
     body = "\n".join("<tr>" + "".join(_cell(cell) for cell in row) + "</tr>" for row in rows)
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>'
 
 
-def _cell(text: str) -> str:
-    return f'<td class="long">{shown(text)}</td>' if len(text) > _LONG else f"<td>{safe(text)}</td>"
+def _cell(text: str, tag: str = "td") -> str:
+    long = ' class="long"' if len(text) > _LONG else ""
+    return f"<{tag}{long}>{shown(text)}</{tag[:2]}>"
 
 
 _LONG = 34

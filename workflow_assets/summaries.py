@@ -75,7 +75,7 @@ def p_words(p: float) -> str:
 
 def verdict_rows(findings: Findings) -> Rows:
     """Give the header and a row for each hypothesis: decision, effect with interval, p, n and how many flags."""
-    header = ["hypothesis", "metric", "decision", "effect", "interval", "adjusted p", "n", "flags"]
+    header = ["hypothesis", "decision", "effect", "interval", "adjusted p", "n", "flags", "metric"]
     rows = []
     for name, one in findings.verdicts.items():
         effect, p = one["effect"], one["p_adjusted"]
@@ -85,8 +85,8 @@ def verdict_rows(findings: Findings) -> Rows:
             told = [f"{effect['estimate']:+.4g}{effect_unit(findings, one)}", interval]
         flags = f"⚠ {len(one['flags'])}" if one["flags"] else "none"
         decision = f"{MARKS[one['decision']]} {one['decision']}{gate_words(one)}"
-        metric = quantity(findings, one["metric"])
-        rows.append([name, metric, decision, *told, "–" if p is None else p_words(p), n_words(one), flags])
+        adjusted = "–" if p is None else p_words(p)
+        rows.append([name, decision, *told, adjusted, n_words(one), flags, one["metric"]])
     return header, rows
 
 

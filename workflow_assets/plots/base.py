@@ -59,13 +59,20 @@ def drawing() -> Iterator[None]:
 
 def sheet(height: float, width: float = WIDTH) -> Figure:
     """Take a sheet, in inches; without pyplot, which would keep it and choose a backend for the whole process."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)  # which can be measured without being printed
+    return figure
 
 
 def printed(figure: Figure, title: str, form: Form) -> Plot:
     """Give the picture of a sheet, the same bytes every time."""
+    layout = figure.get_layout_engine()
+    if layout is not None:  # laid out here, or matplotlib would draw everything twice to do so
+        layout.execute(figure)
+        figure.set_layout_engine(None)
     buffer = io.BytesIO()
     said = {"Date": None} if form == "svg" else {"Software": None}
     figure.savefig(buffer, format=form, metadata=said, dpi=100 if form == "png" else 150)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -70,12 +71,14 @@ def _draw(axes: Axes, findings: Findings, verdict: Mapping[str, Any], name: str)
     axes.autoscale(axis="y")
     axes.set_ylabel(label(quantity(findings, verdict["metric"]), 34), fontsize=9)
     some = f", {len(drawn)} drawn" if len(drawn) < count else ""
+    ways = ((risen, "rise (solid)"), (fallen, "fall (dashed)"), (count - risen - fallen, "stay (dotted)"))
+    told = textwrap.fill(", ".join(f"{number:,} {way}" for number, way in ways if number), 38)
     axes.set_title(
-        f"{name}\n{count:,} pairs{some}:\n{risen:,} rise (solid), {fallen:,} fall (dashed), "
-        f"{count - risen - fallen:,} same (dotted)",
+        f"{name}\n{count:,} pairs{some}:\n{told}",
         fontsize=8,
         loc="left",
         color=INK,
     )
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8)
+    axes.locator_params(axis="y", nbins=5)
