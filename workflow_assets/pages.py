@@ -51,7 +51,7 @@ table { border-collapse: collapse; font-size: .9em; font-variant-numeric: tabula
 th, td { text-align: left; padding: .3rem .9rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 th { font-weight: 600; vertical-align: bottom; } tr { break-inside: avoid; }
 td { white-space: nowrap; } th, td { overflow-wrap: break-word; }
-.long { white-space: normal; min-width: 11rem; max-width: 26rem; }
+.long { white-space: normal; min-width: 11rem; max-width: 26rem; } td.long:last-child { min-width: 22rem; }
 .verdict { border: 1px solid var(--line); border-left-width: 6px; border-radius: 6px; padding: .8rem 1rem;
   margin: .8rem 0; break-inside: avoid; }
 .supported { border-left: 6px solid #0072b2; } .refuted { border-left: 6px double #d55e00; }
@@ -70,6 +70,7 @@ pre { background: var(--soft); padding: .7rem; border-radius: 6px; white-space: 
 summary { cursor: pointer; }
 @media screen and (max-width: 44rem) { body { padding: 1rem; } figure img { max-width: none; width: 44rem; } }
 @media screen and (prefers-color-scheme: dark) { figure img { filter: invert(.93) hue-rotate(180deg); } }
+@page { margin: 1.5cm; }
 @media print { body { max-width: none; padding: 0; font-size: 11px; } .wide { overflow: visible; }
   h2, h3, summary { break-after: avoid; } td { white-space: normal; } figure img { max-height: 22cm; }
   .verdict details::details-content { content-visibility: visible; display: block; } }
