@@ -52,8 +52,7 @@ def _draw(axes: Axes, findings: Findings, verdict: Mapping[str, Any], name: str)
     pairs = _pairs(findings, verdict)
     count = len(pairs)
     drawn = pairs if count <= MOST_LINES else [pairs[i * count // MOST_LINES] for i in range(MOST_LINES)]
-    many = len(drawn) > 40
-    weight = 0.35 if many else 0.7
+    weight = 0.7 if len(drawn) <= 40 else 0.35
     for sign, style in ((1, "-"), (-1, "--"), (0, ":")):
         lines = [
             ((0, before), (1, after))
@@ -61,9 +60,7 @@ def _draw(axes: Axes, findings: Findings, verdict: Mapping[str, Any], name: str)
             if (after > before) - (after < before) == sign
         ]
         axes.add_collection(
-            LineCollection(
-                lines, linestyles=style, colors=MIDDLE, linewidths=weight, alpha=0.8, rasterized=many
-            )
+            LineCollection(lines, linestyles=style, colors=MIDDLE, linewidths=weight, alpha=0.8)
         )
     means = [sum(pair[arm] / count for pair in pairs) for arm in (0, 1)]
     axes.plot([0, 1], means, "D-", color=ACCENT, markeredgecolor="white", markersize=8, linewidth=2.5)
