@@ -30,7 +30,7 @@ def summary_rows(findings: Findings) -> Rows:
     for name, change in findings.treatments.items():
         failed = cells[name, "failed"]
         completed = sum(count for (treatment, _), count in cells.items() if treatment == name) - failed
-        row = [name, change, f"{completed:,}", f"⚠ {failed:,}" if failed else "0"]
+        row = [name, change, f"{completed:,}", f"{failed:,}"]
         measured = (list(findings.values(metric)[name].values()) for metric in findings.shown)
         rows.append(row + [_spread(values, completed) for values in measured])
     return header, rows
