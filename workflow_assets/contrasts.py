@@ -12,7 +12,15 @@ from typing import Any
 from workflow_assets.errors import excerpt
 from workflow_assets.reports import Report, write
 from workflow_assets.results import Result
-from workflow_assets.summaries import Rows, escaped, markdown_table, provenance_rows, quantity
+from workflow_assets.summaries import (
+    MARKS,
+    Rows,
+    effect_unit,
+    escaped,
+    markdown_table,
+    provenance_rows,
+    quantity,
+)
 
 
 @dataclass(frozen=True)
@@ -55,10 +63,18 @@ class Contrast:
         rows = []
         for name in known:
             verdicts = [report.verdicts.get(name) for report in self.reports]
-            told = [_decision(one) for one in verdicts]
+            told = [
+                "–" if one is None else _decision(report, one)
+                for report, one in zip(self.reports, verdicts, strict=True)
+            ]
             decisions = {one["decision"] for one in verdicts if one is not None}
             claims = {one["claim"] for one in verdicts if one is not None}
             change = "decision" if len(decisions) > 1 else "none"
+            if None in verdicts:
+                asked = [
+                    one for one, verdict in zip(self.names, verdicts, strict=True) if verdict is not None
+                ]
+                change = f"{change}, asked in {', '.join(asked)} only"
             rows.append([name, *told, f"{change}, claim differs" if len(claims) > 1 else change])
         return ["hypothesis", *self.names, "change"], rows
 
@@ -78,13 +94,22 @@ class Contrast:
         rows = []
         for one in sorted(self.moves, key=lambda one: not one.moved):
             interval = "–" if one.low is None else f"[{one.low:+.4g}, {one.high:+.4g}]"
-            n = f"{one.n} {'pairs' if one.paired else 'values'}"
+            n = f"{one.n:,} {'pairs' if one.paired else 'values'}"
             numbers = [f"{one.first:.4g}", f"{one.later:.4g}", f"{one.difference:+.4g}", interval, n]
             metric = quantity(self.reports[0], one.metric)
-            rows.append(
-                [one.treatment, metric, self.names[one.report], *numbers, "▲▼ moved" if one.moved else "no"]
-            )
+            way = "▲ higher" if one.difference > 0 else "▼ lower"
+            rows.append([one.treatment, metric, self.names[one.report], *numbers, way if one.moved else "no"])
         return header, rows
+
+    def summary(self) -> str:
+        """Say how many decisions changed and how many means moved."""
+        rows = self.verdict_rows()[1]
+        changed = sum(row[-1].startswith("decision") for row in rows)
+        moved = sum(one.moved for one in self.moves)
+        return (
+            f"{changed:,} of {len(rows):,} decisions changed; "
+            f"{moved:,} of {len(self.moves):,} means moved from {self.names[0]}"
+        )
 
     def absent(self) -> list[str]:
         """Say which treatments and metrics are not in every report."""
@@ -102,27 +127,29 @@ class Contrast:
 
     def markdown(self) -> str:
         """Tell the contrast in Markdown."""
-        lines = [f"### {escaped(' → '.join(self.names))}", "", *markdown_table(*self.verdict_rows()), ""]
+        lines = [f"### {escaped(' → '.join(self.names))}", "", f"{escaped(self.summary())}.", ""]
+        lines += [*markdown_table(*self.verdict_rows()), ""]
         lines += [*markdown_table(*self.move_rows()), "", _LEGEND]
         lines += [f"- {escaped(one)}" for one in self.absent()]
         return "\n".join(lines)
 
     def html(self, path: str | os.PathLike[str]) -> Path:
         """Write the contrast as one HTML file, which needs neither network nor scripts."""
-        from workflow_assets.pages import definitions, page, safe, table
+        from workflow_assets.pages import definitions, page, safe, shown, table
 
         title = " → ".join(self.names)
         parts = [
-            f"<h1>{safe(title)}</h1>",
+            f"<h1>{shown(title)}</h1>",
+            f"<p><b>{shown(self.summary())}</b>.</p>",
             "<h2>Verdicts</h2>",
             table(*self.verdict_rows()),
             "<h2>Means</h2>",
             table(*self.move_rows()),
             f'<p class="faint">{safe(_LEGEND)}</p>',
-            *(f"<p>{safe(one)}</p>" for one in self.absent()),
+            *(f"<p>{shown(one)}.</p>" for one in self.absent()),
         ]
         for name, report in zip(self.names, self.reports, strict=True):
-            parts += [f"<h2>{safe(name)}</h2>", definitions(provenance_rows(report))]
+            parts += [f"<h2>{shown(name)}</h2>", definitions(provenance_rows(report))]
         return write(path, page(title, parts))
 
 
@@ -208,9 +235,9 @@ def _move(first: Report, later: Report, place: int, treatment: str, metric: str)
     )
 
 
-def _decision(verdict: Mapping[str, Any] | None) -> str:
-    if verdict is None:
-        return "–"
+def _decision(report: Report, verdict: Mapping[str, Any]) -> str:
     effect = verdict["effect"]
-    number = "" if effect is None else f" {effect['estimate']:+.3g}"
-    return f"{verdict['decision']}{number}" + (f" ⚠ {len(verdict['flags'])}" if verdict["flags"] else "")
+    number = "" if effect is None else f" {effect['estimate']:+.3g}{effect_unit(report, verdict)}"
+    return f"{MARKS[verdict['decision']]} {verdict['decision']}{number}" + (
+        f" ⚠ {len(verdict['flags'])}" if verdict["flags"] else ""
+    )

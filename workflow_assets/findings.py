@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -45,6 +46,8 @@ class Findings:
         verdicts: what the data say about each hypothesis.
         made: when, and with which versions and git commit, this was made.
         rankings: the treatments by each metric that hypotheses are about, where there are more than two.
+        trade_offs: the treatments by all metrics at once of which hypotheses say what is better, where two or more are.
+        looks: what each look at each hypothesis said, where replicates were added until it was decided.
     """
 
     experiment: Mapping[str, Any]
@@ -58,6 +61,8 @@ class Findings:
     verdicts: Mapping[str, Mapping[str, Any]]
     made: Mapping[str, Any] = field(repr=False)
     rankings: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
+    trade_offs: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
+    looks: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
 
     @property
     def name(self) -> str:
@@ -151,7 +156,8 @@ class Findings:
                 f"the report has the schema {excerpt(held.get('schema'))}, and this version of workflow_assets reads "
                 f"{SCHEMA}: read it with the version that wrote it"
             )
-        held.setdefault("rankings", [])  # which earlier versions did not have
+        for name in ("rankings", "trade_offs", "looks"):
+            held.setdefault(name, [])  # which earlier versions did not have
         names = [one.name for one in dataclasses.fields(cls)]
         if missing := [name for name in names if name not in held]:
             raise ReportError(f"the report lacks {listing(missing)}: it is cut off or was edited")
@@ -176,11 +182,14 @@ class Findings:
         for name, verdict in self.verdicts.items():
             if verdict["decision"] not in DECISIONS:
                 raise ValueError(f"the verdict on {name!r} is {excerpt(verdict['decision'])}")
-            for needed in ("accept", "claim", "flags", "gate", "metric", "text"):
-                verdict[needed]
-        for ranking in self.rankings:
-            for needed in ("metric", "places", "text"):
-                ranking[needed]
+        for parts, needed in (
+            (self.verdicts.values(), ("accept", "claim", "flags", "gate", "metric", "text")),
+            (self.rankings, ("metric", "places", "text")),
+            (self.trade_offs, ("directions", "places", "notes")),
+            (self.looks, ("hypothesis", "look", "replicates", "n", "decision", "estimate", "p")),
+        ):
+            for part in parts:
+                operator.itemgetter(*needed)(part)
 
 
 def accepted(verdict: Mapping[str, Any]) -> bool:

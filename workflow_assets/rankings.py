@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 RESAMPLES = 9_999
 MOST_REPORTED = 6
+LEAST_RESAMPLES, MOST_DRAWS = 999, 20_000_000
 
 Best = Literal["max", "min"]
 Ranker = Callable[[Any], Any]
@@ -246,7 +247,12 @@ def reported(declaration: Declaration, find: FindArm) -> list[dict[str, Any]]:
         best: Best = "min" if {one.alternative for one in about} == {"less"} else "max"
         try:
             one = rank_treatments(
-                declaration, find, metric, best=best, paired=all(one.paired for one in about)
+                declaration,
+                find,
+                metric,
+                best=best,
+                paired=all(one.paired for one in about),
+                resamples=_affordable(declaration),
             )
             told.append({**one.as_dict(), "text": one.note})
         except ValueError as error:
@@ -257,6 +263,48 @@ def reported(declaration: Declaration, find: FindArm) -> list[dict[str, Any]]:
                 }
             )  # fmt: skip
     return told
+
+
+def traded(declaration: Declaration, find: FindArm) -> list[dict[str, Any]]:
+    """Weigh for a report the metrics of which one-sided hypotheses say what is better: none, or one trade-off.
+
+    A metric that is claimed to be greater in one hypothesis and less in another has no direction.
+    """
+    claimed: dict[str, set[str]] = {}
+    claims = [part for one in declaration.hypotheses for part in one.parts]
+    for one in claims:
+        if one.alternative in ("greater", "less"):
+            claimed.setdefault(one.metrics[0], set()).add(one.alternative)
+    directions: dict[str, Best] = {
+        metric: "max" if sides == {"greater"} else "min"
+        for metric, sides in list(claimed.items())[:MOST_REPORTED]
+        if len(sides) == 1
+    }
+    if len(directions) < 2 or len(declaration.treatments) < 2:
+        return []
+    paired = all(one.paired for one in claims if one.metrics[0] in directions)
+    try:
+        table = trade_offs(declaration, find, directions, paired=paired, resamples=_affordable(declaration))
+    except ValueError as error:
+        return [{"directions": directions, "places": [], "notes": [str(error)]}]
+    places = [
+        {
+            "treatment": str(row["treatment"]),
+            "means": {metric: float(row[metric]) for metric in directions},
+            "n": int(row["n"]),
+            "front": bool(row["front"]),
+            "on_front": None if row["on_front"] != row["on_front"] else float(row["on_front"]),
+            "dominated_by": str(row["dominated_by"]),
+        }
+        for row in table.to_dict("records")
+    ]
+    return [{"directions": directions, "places": places, "notes": list(table.attrs["notes"])}]
+
+
+def _affordable(declaration: Declaration) -> int:
+    """Say how often a report resamples: less often where there are many cells, so that it takes about a second."""
+    cells = len(declaration.treatments) * len(declaration.replicates)
+    return min(RESAMPLES, max(LEAST_RESAMPLES, MOST_DRAWS // cells))
 
 
 # -- how sure --------------------------------------------------------------------------------------------------------

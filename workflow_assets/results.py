@@ -21,7 +21,16 @@ from workflow_assets.flags import Flag
 from workflow_assets.judgements import calibrate, judge
 from workflow_assets.looks import Look
 from workflow_assets.provenance import Provenance, checkout, trace
-from workflow_assets.rankings import RESAMPLES, Best, Ranker, Ranking, rank_treatments, reported, trade_offs
+from workflow_assets.rankings import (
+    RESAMPLES,
+    Best,
+    Ranker,
+    Ranking,
+    rank_treatments,
+    reported,
+    trade_offs,
+    traded,
+)
 from workflow_assets.reports import Report
 from workflow_assets.store.base import Store
 from workflow_assets.store.codecs import installed_version
@@ -285,6 +294,8 @@ class Result(Tables):
                 "git": checkout(code.co_filename if code else ""),
             },
             rankings=reported(one, self.arm),
+            trade_offs=traded(one, self.arm),
+            looks=[],
         )
 
     def _steps(self) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ import html
 import re
 import shutil
 import textwrap
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from workflow_assets.findings import Findings, accepted
 from workflow_assets.flags import Flag
 
 MOST_FAILURES = 10
+LEAST_P = 1e-300
 _MARKDOWN = re.compile(r"([\\|`*\[\]])")
 
 Rows = tuple[list[str], list[list[str]]]
@@ -21,15 +23,16 @@ Rows = tuple[list[str], list[list[str]]]
 def summary_rows(findings: Findings) -> Rows:
     """Give the header and a row for each treatment: cells, failures, and mean ± standard deviation of each metric."""
     columns = (findings.cells[name]["values"] for name in ("treatment", "status"))
-    cells = list(zip(*columns, strict=True))
+    cells = Counter(zip(*columns, strict=True))
     header = ["treatment", "change", "completed", "failed"]
     header += [quantity(findings, metric) for metric in findings.shown]
     rows = []
     for name, change in findings.treatments.items():
-        failed = cells.count((name, "failed"))
-        row = [name, change, str(sum(one == name for one, _ in cells) - failed), str(failed)]
+        failed = cells[name, "failed"]
+        completed = sum(count for (treatment, _), count in cells.items() if treatment == name) - failed
+        row = [name, change, f"{completed:,}", f"{failed:,}"]
         measured = (list(findings.values(metric)[name].values()) for metric in findings.shown)
-        rows.append(row + [_spread(values) for values in measured])
+        rows.append(row + [_spread(values, completed) for values in measured])
     return header, rows
 
 
@@ -39,30 +42,57 @@ def quantity(findings: Findings, metric: str) -> str:
     return f"{metric} ({unit})" if unit else metric
 
 
-def _spread(values: list[float]) -> str:
+def _spread(values: list[float], completed: int) -> str:
+    """Tell the mean ± standard deviation, and of how many where not every completed cell has a finite value."""
     if not values:
         return "–"
+    n = "" if len(values) == completed else f" (n = {len(values):,})"
     if len(values) < 2:
-        return f"{values[0]:.4g}"
+        return f"{values[0]:.4g}{n}"
     import numpy as np
 
     scale = max(abs(value) for value in values) or 1.0  # squares of the largest numbers are none
     numbers = np.asarray(values) / scale
-    return f"{numbers.mean() * scale:.4g} ± {numbers.std(ddof=1) * scale:.2g}"
+    return f"{numbers.mean() * scale:.4g} ± {numbers.std(ddof=1) * scale:.2g}{n}"
+
+
+def effect_unit(findings: Findings, verdict: Mapping[str, Any]) -> str:
+    """Say what an effect is counted in: the metric's unit, or the effect's name where it is none of its differences.
+
+    It begins with a blank, and is empty for a metric without a unit.
+    """
+    name = str(verdict["effect"]["name"])
+    if not name.endswith("_difference") and name not in ("hodges_lehmann", "share_excess"):
+        return f" ({name.replace('_', ' ')})"
+    unit = findings.units.get(verdict["metric"])
+    return f" {unit}" if unit else ""
+
+
+def p_words(p: float) -> str:
+    """Tell a p value; of the smallest, only that they are beyond what numbers can tell apart."""
+    return f"{p:.3g}" if p >= LEAST_P else f"< {LEAST_P:g}"
+
+
+def metric_words(verdict: Mapping[str, Any]) -> str:
+    """Name the metric that a verdict is about, or all of them."""
+    metric = verdict["metric"]
+    return metric if isinstance(metric, str) else ", ".join(metric)
 
 
 def verdict_rows(findings: Findings) -> Rows:
     """Give the header and a row for each hypothesis: decision, effect with interval, p, n and how many flags."""
-    header = ["hypothesis", "decision", "effect", "interval", "adjusted p", "n", "flags"]
+    header = ["hypothesis", "decision", "effect", "interval", "adjusted p", "n", "flags", "metric"]
     rows = []
     for name, one in findings.verdicts.items():
         effect, p = one["effect"], one["p_adjusted"]
         told = ["–", "–"]
         if effect is not None:
-            told = [f"{effect['estimate']:+.4g}", f"[{effect['low']:+.4g}, {effect['high']:+.4g}]"]
+            interval = f"[{effect['low']:+.4g}, {effect['high']:+.4g}] at {effect['confidence']:.0%}"
+            told = [f"{effect['estimate']:+.4g}{effect_unit(findings, one)}", interval]
         flags = f"⚠ {len(one['flags'])}" if one["flags"] else "none"
         decision = f"{MARKS[one['decision']]} {one['decision']}{gate_words(one)}"
-        rows.append([name, decision, *told, "–" if p is None else f"{p:.3g}", n_words(one), flags])
+        adjusted = "–" if p is None else p_words(p)
+        rows.append([name, decision, *told, adjusted, n_words(one), flags, metric_words(one)])
     return header, rows
 
 
@@ -79,7 +109,14 @@ def timing_rows(findings: Findings) -> Rows:
 
 def ranking_rows(ranking: Mapping[str, Any]) -> Rows:
     """Give the header and a row for each treatment, the best first: score, rank, and how sure that is."""
-    header = ["treatment", ranking["by"], "rank", "truly", "mean rank of resamples", "first in"]
+    header = [
+        "treatment",
+        ranking["by"],
+        "rank",
+        "may truly be",
+        "mean rank in resamples",
+        "first in resamples",
+    ]
     rows = []
     for one in ranking["places"]:
         truly = f"{one['low']}" if one["low"] == one["high"] else f"{one['low']} to {one['high']}"
@@ -99,16 +136,42 @@ def ranking_words(ranking: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def part_words(part: Mapping[str, Any]) -> str:
-    """Tell the verdict on one metric of a claim about several."""
-    if part["p"] is None:
-        return f"{part['decision']}: {part['reason']}"
-    told = f"{part['decision']}, p = {part['p']:.3g} ({part['test']})"
-    effect = part["effect"]
-    if effect is None:
-        return told
-    interval = f"[{effect['low']:+.4g}, {effect['high']:+.4g}] at {effect['confidence']:.0%}"
-    return f"{told}, {effect['estimate']:+.4g} {interval}"
+def trade_off_rows(findings: Findings, trade_off: Mapping[str, Any]) -> Rows:
+    """Give the header and a row for each treatment: its means, whether none is better in all, and how sure that is."""
+    directions = trade_off["directions"]
+    named = [f"{quantity(findings, metric)}, {BETTER[best]}" for metric, best in directions.items()]
+    header = ["treatment", *named, "n", "worth having", "so in resamples", "dominated by"]
+    rows = []
+    for one in trade_off["places"]:
+        means = [f"{one['means'][metric]:.4g}" for metric in directions]
+        sure = "–" if one["on_front"] is None else f"{one['on_front']:.0%}"
+        rows.append(
+            [
+                one["treatment"],
+                *means,
+                f"{one['n']:,}",
+                "✔ yes" if one["front"] else "no",
+                sure,
+                one["dominated_by"] or "–",
+            ]
+        )
+    return header, rows
+
+
+def look_rows(findings: Findings) -> Rows:
+    """Give the header and a row for each look at a hypothesis while replicates were added."""
+    header = ["hypothesis", "look", "replicates", "n", "decision", "effect", "interval", "p"]
+    rows = []
+    for one in findings.looks:
+        told = ["–", "–"]
+        if one["estimate"] is not None:
+            told = [f"{one['estimate']:+.4g}", f"[{one['low']:+.4g}, {one['high']:+.4g}]"]
+        counts = [f"{one[name]:,}" for name in ("look", "replicates", "n")]
+        decision = f"{MARKS[one['decision']]} {one['decision']}"
+        rows.append(
+            [one["hypothesis"], *counts, decision, *told, "–" if one["p"] is None else p_words(one["p"])]
+        )
+    return header, rows
 
 
 def provenance_rows(findings: Findings) -> list[tuple[str, str]]:
@@ -140,10 +203,10 @@ def markdown_summary(findings: Findings) -> str:
 def markdown_report(findings: Findings) -> str:
     """Tell findings in the Markdown of a pull request: verdicts, a table, and the rest folded away."""
     failed = len(findings.failures)
-    lines = [f"### {escaped(findings.name)}: {findings.count} cells, {failed} failed", ""]
+    lines = [f"### {escaped(findings.name)}: {findings.count:,} cells, {failed:,} failed", ""]
     for name, one in findings.verdicts.items():
-        decision = f"{MARKS[one['decision']]} **{escaped(name)}: {one['decision']}**{gate_words(one)}"
-        lines.append(f"- {decision} – {escaped(_short(one))}")
+        decision = f"{MARKS[one['decision']]} **{escaped(name)}: {one['decision']}**{standing(one)}"
+        lines.append(f"- {decision} – {escaped(_short(findings, one))}")
         lines += [f"  - ⚠ {escaped(flag_words(flag))}" for flag in one["flags"]]
     lines += ["", *markdown_table(*summary_rows(findings)), "", legend(findings)]
     if findings.verdicts:
@@ -152,9 +215,14 @@ def markdown_report(findings: Findings) -> str:
     for one in findings.rankings:
         ranked = [*markdown_table(*ranking_rows(one)), ""] if one["places"] else []
         ranked += [f"- {escaped(line)}" for line in ranking_words(one)]
-        lines += _folded(f"Ranking by {html.escape(one['metric'])}, {one['best']} is best", ranked)
+        lines += _folded(f"Ranking by {html.escape(one['metric'])}, {BETTER[one['best']]}", ranked)
+    for one in findings.trade_offs:
+        traded = [*markdown_table(*trade_off_rows(findings, one)), "", f"- {TRADE_OFF}"]
+        lines += _folded("Trade-off", [*traded, *(f"- {escaped(note)}" for note in one["notes"])])
+    if findings.looks:
+        lines += _folded("Looks", markdown_table(*look_rows(findings)))
     if findings.failures:
-        lines += _folded(f"{failed} failed cells", _fenced(describe(findings)))
+        lines += _folded(f"{failed:,} failed cells", _fenced(describe(findings)))
     if findings.steps:
         lines += _folded("Time", markdown_table(*timing_rows(findings)))
     given = [f"- {name}: {escaped(text)}" for name, text in provenance_rows(findings)]
@@ -162,6 +230,11 @@ def markdown_report(findings: Findings) -> str:
 
 
 MARKS = {"supported": "✔", "refuted": "✘", "inconclusive": "?", "undecidable": "∅"}
+BETTER = {"max": "higher is better", "min": "lower is better"}
+TRADE_OFF = (
+    "Worth having: no other treatment is at least as good in the mean of every metric and better in one. What is "
+    "better is taken from the one-sided hypotheses on each metric."
+)
 
 
 def gate_words(verdict: Mapping[str, Any]) -> str:
@@ -171,14 +244,19 @@ def gate_words(verdict: Mapping[str, Any]) -> str:
     return ", gate passed" if accepted(verdict) else ", GATE NOT PASSED"
 
 
-def _short(verdict: Mapping[str, Any]) -> str:
+def standing(verdict: Mapping[str, Any]) -> str:
+    """Say whether a verdict answers a preregistration, and whether its gate is passed."""
+    return gate_words(verdict) + (", preregistered" if verdict["preregistration"] else "")
+
+
+def _short(findings: Findings, verdict: Mapping[str, Any]) -> str:
     effect = verdict["effect"]
     if effect is None:
         return f"{verdict['claim']}; {verdict['reason']}"
-    adjusted = "" if verdict["p_adjusted"] is None else f", adjusted p = {verdict['p_adjusted']:.3g}"
+    adjusted = "" if verdict["p_adjusted"] is None else f", adjusted p = {p_words(verdict['p_adjusted'])}"
     return (
-        f"{verdict['claim']}: {effect['estimate']:+.4g} [{effect['low']:+.4g}, {effect['high']:+.4g}] at "
-        f"{effect['confidence']:.0%}{adjusted}, {n_words(verdict)}"
+        f"{verdict['claim']}: {effect['estimate']:+.4g}{effect_unit(findings, verdict)} "
+        f"[{effect['low']:+.4g}, {effect['high']:+.4g}] at {effect['confidence']:.0%}{adjusted}, {n_words(verdict)}"
     )
 
 
@@ -191,8 +269,12 @@ def n_words(verdict: Mapping[str, Any]) -> str:
     """Tell how many values a verdict rests on."""
     first, second = verdict["n"]
     if not isinstance(verdict["treatment"], str):
-        return f"{first} replicates of each" if first == second else f"{first} to {second} values of each"
-    return f"{first} pairs" if verdict["paired"] else f"{first} and {second} values"
+        return (
+            f"{first:,} replicates of each" if first == second else f"{first:,} to {second:,} values of each"
+        )
+    if not isinstance(verdict["against"], str):
+        return f"{first:,} values"
+    return f"{first:,} pairs" if verdict["paired"] else f"{first:,} and {second:,} values"
 
 
 def markdown_timings(findings: Findings) -> str:
@@ -210,7 +292,7 @@ def terminal_summary(findings: Findings, width: int | None = None) -> str:
     table = [header, *([cell[:36] for cell in row] for row in rows)]
     widths = [max(len(row[column]) for row in table) for column in range(len(header))]
     failed = len(findings.failures)
-    lines = [*_wrapped(f"experiment {findings.name}: {findings.count} cells, {failed} failed", width), ""]
+    lines = [*_wrapped(f"experiment {findings.name}: {findings.count:,} cells, {failed:,} failed", width), ""]
     if sum(widths) + 2 * len(widths) - 2 <= width:
         table.insert(1, ["-" * one for one in widths])
         for row in table:
@@ -229,15 +311,30 @@ def terminal_summary(findings: Findings, width: int | None = None) -> str:
 
 
 def describe(findings: Findings) -> str:
-    """Name the cells that failed, ten at most, and why."""
-    lines = [f"{len(findings.failures)} of {findings.count} cells failed:"]
-    lines += [
-        f"  {one['treatment']} × {one['replicate']}: step {one['step']!r}: {one['kind']}: {one['message']}"
-        for one in findings.failures[:MOST_FAILURES]
-    ]
-    if len(findings.failures) > MOST_FAILURES:
-        lines.append(f"  … and {len(findings.failures) - MOST_FAILURES} more")
+    """Name the cells that failed, those that failed alike in one line and ten lines at most, and why."""
+    groups = failure_groups(findings)
+    lines = [f"{len(findings.failures):,} of {findings.count:,} cells failed:"]
+    lines += [f"  {failure_words(group)}" for group in groups[:MOST_FAILURES]]
+    if rest := sum(len(group) for group in groups[MOST_FAILURES:]):
+        lines.append(f"  … and {rest:,} more")
     return "\n".join(lines)
+
+
+def failure_groups(findings: Findings) -> list[list[Mapping[str, Any]]]:
+    """Put those failed cells of a treatment together that failed in the same step with the same error."""
+    groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    for one in findings.failures:
+        alike = tuple(one[name] for name in ("treatment", "step", "kind", "message"))
+        groups.setdefault(alike, []).append(one)
+    return list(groups.values())
+
+
+def failure_words(group: Sequence[Mapping[str, Any]]) -> str:
+    """Name the replicates that failed alike, three at most, and why."""
+    one = group[0]
+    named = ", ".join(str(other["replicate"]) for other in group[:3])
+    rest = f" and {len(group) - 3:,} more" if len(group) > 3 else ""
+    return f"{one['treatment']} × {named}{rest}: step {one['step']!r}: {one['kind']}: {one['message']}"
 
 
 def escaped(text: Any) -> str:
@@ -250,7 +347,7 @@ def legend(findings: Findings) -> str:
     """Say what the numbers of the table of treatments are."""
     rest = len(findings.numeric) - len(findings.shown)
     more = f" {rest:,} more metrics are in the table of cells." if rest else ""
-    return f"Metrics are mean ± standard deviation over {findings.experiment['replicates']} replicates.{more}"
+    return f"Metrics are mean ± standard deviation over completed replicates, or n of them where some lack it.{more}"
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

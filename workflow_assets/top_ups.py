@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from workflow_assets.declarations import Declaration
 from workflow_assets.errors import DeclarationError, did_you_mean, excerpt
 from workflow_assets.hypotheses import Hypothesis
+from workflow_assets.reports import Report
 from workflow_assets.results import Result
 from workflow_assets.stats.methods import JOINT, METHODS
 from workflow_assets.verdicts import Verdict
@@ -39,6 +40,10 @@ class ToppedUp(Result):
         import pandas as pd
 
         return pd.DataFrame(list(self.seen)).astype(dict.fromkeys(_NUMBERS, "float64"))
+
+    @cached_property
+    def _report(self) -> Report:
+        return replace(super()._report, looks=[dict(one) for one in self.seen])
 
     def __repr__(self) -> str:
         told = f"stopped after {len(self.declaration.replicates)} replicates: {self.reason}"

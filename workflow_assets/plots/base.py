@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 INK, MIDDLE, PALE, ACCENT = "#222222", "#666666", "#9a9a9a", "#0072b2"  # the blue of Okabe and Ito's palette
 MOST_METRICS = 4
 WIDTH = 9.5
+FEW_ROWS = 8
 _LABEL = 26
 
 Form = Literal["png", "svg"]
@@ -58,13 +59,20 @@ def drawing() -> Iterator[None]:
 
 def sheet(height: float, width: float = WIDTH) -> Figure:
     """Take a sheet, in inches; without pyplot, which would keep it and choose a backend for the whole process."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)  # which can be measured without being printed
+    return figure
 
 
 def printed(figure: Figure, title: str, form: Form) -> Plot:
     """Give the picture of a sheet, the same bytes every time."""
+    layout = figure.get_layout_engine()
+    if layout is not None:  # laid out here, or matplotlib would draw everything twice to do so
+        layout.execute(figure)
+        figure.set_layout_engine(None)
     buffer = io.BytesIO()
     said = {"Date": None} if form == "svg" else {"Software": None}
     figure.savefig(buffer, format=form, metadata=said, dpi=100 if form == "png" else 150)
@@ -121,12 +129,18 @@ def tidy(axes: Axes, quantity: str, title: str) -> None:
         axes.locator_params(axis="x", nbins=5)
 
 
-def rows(axes: Axes, labels: Sequence[str]) -> None:
-    """Give each row its label, the first on top."""
+def rows(axes: Axes, labels: Sequence[str], least: int = 1) -> None:
+    """Give each row its label, the first on top, and leave room for as many as a neighbour has at least."""
     axes.set_yticks(range(len(labels)), labels)
-    axes.set_ylim(max(len(labels), 1) - 0.4, -0.6)
+    axes.set_ylim(max(len(labels), least) - 0.4, -0.6)
 
 
-def height_of(count: int) -> float:
-    """Say how high a panel of so many rows is, in inches."""
-    return 1.2 + 0.42 * max(count, 3)
+def lines_of(labels: Iterable[str]) -> int:
+    """Say how many lines the longest label has."""
+    return max((one.count("\n") + 1 for one in labels), default=1)
+
+
+def height_of(count: int, lines: int = 1) -> float:
+    """Say how high a panel is, in inches, of so many rows whose labels have so many lines; many rows are closer."""
+    pitch = 0.42 if count <= FEW_ROWS else 0.28
+    return 1.2 + max(pitch, 0.15 * lines) * max(count, 3)

@@ -76,7 +76,11 @@ def precision_plot(findings: Findings, form: Form = "png") -> Plot | None:
         figure.legend(handles, texts, loc="outside lower center", ncols=3, fontsize=8, frameon=False)
         rest = f" ({len(drawn) - len(shown)} more are not drawn)" if len(drawn) > len(shown) else ""
         names = ", ".join(one["hypothesis"] for one in shown)
-        return printed(figure, f"Precision by number of replicates: {names}{rest}", form)
+        return printed(
+            figure,
+            f"Half the interval, and the difference found, by number of replicates: {names}{rest}",
+            form,
+        )
 
 
 def _draw(axes: Axes, findings: Findings, verdict: Mapping[str, Any], name: str) -> None:
@@ -104,6 +108,7 @@ def _draw(axes: Axes, findings: Findings, verdict: Mapping[str, Any], name: str)
     top = float(precision.detectable[0])
     axes.set_xscale("log")
     axes.set_ylim(0, min(top, 4 * float(now.detectable[0])) * 1.05)
+    highest = axes.get_ylim()[1]
     axes.axhline(
         distance, linestyle=":", color=INK, linewidth=1.2, label="from the estimate to the claimed bound"
     )
@@ -111,13 +116,21 @@ def _draw(axes: Axes, findings: Findings, verdict: Mapping[str, Any], name: str)
     ticks = [one for one in (max(2, round(own / 8)), own, max(own * 8, 16)) if one]
     axes.set_xticks(ticks, [f"{one:,}" for one in ticks])
     axes.minorticks_off()
-    what = "pairs" if verdict["paired"] else "values per arm"
+    above = f"; bound {distance:.3g} away (above)" if distance > highest else ""
+    what = (
+        "replicates"
+        if not isinstance(verdict["against"], str)
+        else "pairs"
+        if verdict["paired"]
+        else "values per arm"
+    )
     axes.set_xlabel(f"number of {what}", fontsize=9)
     axes.set_ylabel(label(quantity(findings, verdict["metric"]), 34), fontsize=9)
     axes.set_title(
-        f"{name}\nn = {own:,}: ± {float(now.half_width[0]):.3g}",
+        f"{name}\nn = {own:,}: ± {float(now.half_width[0]):.3g}{above}",
         fontsize=8,
         loc="left",
     )
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8)
+    axes.locator_params(axis="y", nbins=5)

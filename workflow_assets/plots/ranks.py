@@ -32,7 +32,7 @@ def ranks_plot(findings: Findings, form: Form = "png") -> Plot | None:
     """
     found = {metric: ranks_of(findings, metric) for metric in findings.judged[:MOST_METRICS]}
     drawn = {metric: ranks for metric, ranks in found.items() if len(ranks)}
-    if not drawn or len(findings.treatments) < 2:
+    if not drawn:
         return None
     with drawing():
         figure = sheet(
@@ -42,7 +42,10 @@ def ranks_plot(findings: Findings, form: Form = "png") -> Plot | None:
             columns = min(2, len(drawn))
             axes = figure.add_subplot(-(-len(drawn) // columns), columns, place + 1)
             _draw(axes, findings, metric, ranks)
-        return printed(figure, f"Ranks of {len(findings.treatments)} treatments within replicates", form)
+        count = max(ranks.shape[1] for ranks in drawn.values())
+        return printed(
+            figure, f"How often each of {count} treatments came first, second … within replicates", form
+        )
 
 
 def best_of(findings: Findings, metric: str) -> str:
@@ -52,11 +55,14 @@ def best_of(findings: Findings, metric: str) -> str:
 
 
 def ranks_of(findings: Findings, metric: str) -> Any:
-    """Give the rank of each treatment (columns) in each replicate that has them all (rows); ties share the mean."""
+    """Give the rank of each treatment (columns) in each replicate that has them all (rows); ties share the mean.
+
+    Treatments without a value, of which all cells failed, are left out.
+    """
     import numpy as np
 
-    arms = list(findings.values(metric).values())
-    keys = [key for key in arms[0] if all(key in arm for arm in arms)]
+    arms = [findings.values(metric)[name] for name in _ranked(findings, metric)]
+    keys = [key for key in arms[0] if all(key in arm for arm in arms)] if len(arms) > 1 else []
     values = np.asarray([[arm[key] for arm in arms] for key in keys]).reshape(len(keys), len(arms))
     if best_of(findings, metric) == "max":
         values = -values
@@ -65,18 +71,22 @@ def ranks_of(findings: Findings, metric: str) -> Any:
     return below + (equal + 1) / 2
 
 
+def _ranked(findings: Findings, metric: str) -> list[str]:
+    return [name for name, arm in findings.values(metric).items() if arm]
+
+
 def _draw(axes: Axes, findings: Findings, metric: str, ranks: Any) -> None:
     import numpy as np
 
     count, treatments = ranks.shape
-    for row in range(treatments):
-        places, times = np.unique(ranks[:, row], return_counts=True)
-        axes.scatter(
-            places, np.full(len(places), row), s=260 * times / count, color=PALE, linewidths=0, clip_on=False
-        )
+    found = [np.unique(ranks[:, row], return_counts=True) for row in range(treatments)]
+    heights = np.repeat(range(treatments), [len(places) for places, _ in found])
+    areas = np.concatenate([times for _, times in found]) / count
+    places = np.concatenate([places for places, _ in found])
+    axes.scatter(places, heights, s=260 * areas, color=PALE, linewidths=0, clip_on=False)
     means = ranks.mean(axis=0)
     axes.plot(means, range(treatments), "D", color=ACCENT, markeredgecolor="white", markersize=7)
-    told = zip(labels(findings.treatments), means, strict=True)
+    told = zip(labels(_ranked(findings, metric)), means, strict=True)
     rows(axes, [f"{name}  {mean:.2f}" for name, mean in told])
     axes.set_xlim(0.4, treatments + 0.6)
     least = "least" if best_of(findings, metric) == "min" else "most"
@@ -85,4 +95,4 @@ def _draw(axes: Axes, findings: Findings, metric: str, ranks: Any) -> None:
         f"rank by {quantity(findings, metric)}",
         f"1 has the {least}; area: share of {count:,} replicates, diamond: mean",
     )
-    axes.set_xticks(range(1, treatments + 1))
+    axes.set_xticks(range(1, treatments + 1, -(-treatments // 12)))

@@ -55,21 +55,17 @@ def spreads_plot(findings: Findings, form: Form = "png") -> Plot | None:
         figure = sheet(height_of(len(findings.treatments)) * lines, 9.5 if columns > 1 else 6.5)
         for place, metric in enumerate(metrics):
             _draw(figure.add_subplot(lines, columns, place + 1), findings, metric)
-        return printed(figure, f"Variation of {', '.join(metrics)} between replicates", form)
+        return printed(figure, f"Standard deviation of {', '.join(metrics)} between replicates", form)
 
 
 def _draw(axes: Axes, findings: Findings, metric: str) -> None:
     arms = findings.values(metric)
-    highest = []
-    for row, measured in enumerate(arms.values()):
-        if len(measured) < 2:
-            continue
-        deviation, low, high = spread_of(list(measured.values()))
-        axes.plot([low, high], [row, row], "-", color=ACCENT, linewidth=2)
-        axes.plot([deviation], [row], "o", color=ACCENT, markersize=7)
-        highest.append((deviation, high))
+    varied = {row: list(one.values()) for row, one in enumerate(arms.values()) if len(one) > 1}
+    deviations, lows, highs = zip(*map(spread_of, varied.values()), strict=True)
+    axes.hlines(list(varied), lows, highs, color=ACCENT, linewidth=2)
+    axes.plot(deviations, list(varied), "o", color=ACCENT, markersize=7)
     # The interval of very few values reaches far: it may leave the picture, but not squeeze the others.
-    reach = min(max(high for _, high in highest), 4 * max(deviation for deviation, _ in highest))
+    reach = min(max(highs), 4 * max(deviations))
     axes.set_xlim(0, 1.08 * reach or 1)
     told = zip(labels(arms), arms.values(), strict=True)
     rows(axes, [f"{name} (n = {len(measured):,})" for name, measured in told])

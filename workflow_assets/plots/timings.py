@@ -33,10 +33,11 @@ def timings_plot(findings: Findings, form: Form = "png") -> Plot | None:
     with drawing():
         figure = sheet(height_of(len(seconds)), 7.5)
         axes = figure.add_subplot()
-        for row, (least, lower, middle, upper, most) in enumerate(quartiles):
-            axes.plot([least, most], [row, row], "-", color=PALE, linewidth=1.5)
-            axes.plot([lower, upper], [row, row], "-", color=ACCENT, linewidth=5, solid_capstyle="butt")
-            axes.plot([middle], [row], "|", color=INK, markersize=14, markeredgewidth=2)
+        places = range(len(quartiles))
+        least, lower, middle, upper, most = zip(*quartiles, strict=True)
+        axes.hlines(places, least, most, color=PALE, linewidth=1.5)
+        axes.hlines(places, lower, upper, color=ACCENT, linewidth=5)
+        axes.plot(middle, places, "|", color=INK, markersize=14, markeredgewidth=2)
         if min(one[0] for one in quartiles) > 0:
             axes.set_xscale("log")
         else:

@@ -26,6 +26,22 @@ def test_what_moved_is_told_and_what_did_not_is_not() -> None:
     assert moved.difference == pytest.approx(-4.0)
     assert contrast.verdict_rows()[1][0][-1] == "decision"
     assert contrast.move_rows()[1][0][0] == "more", "what moved comes first"
+    assert [row[-1] for row in contrast.move_rows()[1]] == ["▼ lower", "no"]
+    assert contrast.summary() == "1 of 1 decisions changed; 1 of 2 means moved from before"
+    assert contrast.summary() in contrast.markdown()
+
+
+def test_a_hypothesis_that_is_new_is_not_told_as_unchanged() -> None:
+    @step
+    def constant(rng: np.random.Generator) -> float:
+        return float(rng.normal())
+
+    without = Experiment("study", [constant], replicates=3).run()
+    contrast = compare_results([without, study(1.0)], names=["before", "after"])
+    row = contrast.verdict_rows()[1][0]
+    assert row[:2] == ["helps", "–"]
+    assert row[2].startswith("✔ supported +")
+    assert row[3] == "none, asked in after only"
 
 
 def test_other_seeds_are_compared_as_two_samples() -> None:

@@ -290,6 +290,56 @@ def test_a_trade_off_says_who_is_on_the_front(result: Result) -> None:
     assert table.loc["worse", "measure.size"] == 2
 
 
+def test_reports_weigh_the_metrics_of_which_hypotheses_say_what_is_better(tmp_path: Path) -> None:
+    claims = [
+        Hypothesis("more", "measure.accuracy", "better"),
+        Hypothesis("smaller", "measure.size", "better", alternative="less", margin=-1.0),
+        Hypothesis("other", "measure.extra", "better", alternative="two-sided"),
+    ]
+    whole = run(replicates=8, hypotheses=claims)
+    report = whole.report(tmp_path / "report.html")
+    (told,) = report.trade_offs
+    assert told["directions"] == {"measure.accuracy": "max", "measure.size": "min"}
+    table = whole.pareto(told["directions"])
+    assert [one["treatment"] for one in told["places"]] == table["treatment"].tolist()
+    for name in ("n", "front", "on_front", "dominated_by"):
+        assert [one[name] for one in told["places"]] == table[name].tolist()
+    for page in ((tmp_path / "report.html").read_text(encoding="utf-8"), report.markdown()):
+        assert "measure.accuracy, higher is better" in page.replace("<wbr>", "")
+        assert "measure.size, lower is better" in page
+    assert Report.from_json(report.to_json()) == report
+    earlier = json.loads(report.to_json())
+    del earlier["trade_offs"]
+    assert Report.from_json(json.dumps(earlier)).trade_offs == []
+
+
+def test_a_metric_that_is_claimed_both_ways_has_no_direction() -> None:
+    claims = [
+        Hypothesis("more", "measure.accuracy", "better"),
+        Hypothesis("less", "measure.accuracy", "worse", alternative="less"),
+        Hypothesis("smaller", "measure.size", "better", alternative="less"),
+    ]
+    assert list(run(replicates=4, hypotheses=claims).report().trade_offs) == []
+
+
+def test_a_trade_off_that_cannot_be_made_says_why() -> None:
+    claims = [Hypothesis("more", "measure.extra", "better"), Hypothesis("larger", "measure.size", "better")]
+    report = run(replicates=4, hypotheses=claims).report()
+    assert report.trade_offs[0]["places"] == []
+    assert "measure.extra" in report.trade_offs[0]["notes"][0]
+    assert "measure.extra" in report.markdown()
+
+
+def test_one_replicate_has_a_trade_off_that_nobody_can_be_sure_of() -> None:
+    claims = [
+        Hypothesis("more", "measure.accuracy", "better"),
+        Hypothesis("larger", "measure.size", "better"),
+    ]
+    report = run(replicates=1, hypotheses=claims).report()
+    assert {one["on_front"] for one in report.trade_offs[0]["places"]} == {None}
+    assert Report.from_json(report.to_json()) == report
+
+
 def test_the_seconds_of_a_step_are_a_metric_too(result: Result) -> None:
     table: Any = result.pareto({"measure.accuracy": "max", "measure.seconds": "min"}).set_index("treatment")
     seconds = result.timings.groupby("treatment")["seconds"].mean()

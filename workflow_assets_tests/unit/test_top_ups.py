@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from workflow_assets import Experiment, Hypothesis, MemoryStore, Until, resamples, source, step, units
+from workflow_assets import Experiment, Hypothesis, MemoryStore, Report, Until, resamples, source, step, units
 from workflow_assets.confirmations import confirming, preregister
 from workflow_assets.errors import DeclarationError, UnknownNameError
 from workflow_assets.stats.sequences import sequential
@@ -50,6 +50,15 @@ def test_results_are_those_of_a_run_of_as_many_replicates() -> None:
     assert str(result.verdict("better")) == str(plain.verdict("better"))
     assert result.reason == "there are 7 replicates, as many as there may be"
     assert result.report().experiment["replicates"] == 7
+
+
+def test_a_report_tells_what_each_look_said(tmp_path: Path) -> None:
+    result = study(shift=0.3).top_up(Until(n_max=9, first=3, batch=3))
+    report = result.report(tmp_path / "report.html")
+    assert [one["replicates"] for one in report.looks] == result.looks["replicates"].tolist() == [3, 6, 9]
+    assert "<h2>Looks</h2>" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert report.markdown().count("| better | ") == 3
+    assert Report.from_json(report.to_json()) == report
 
 
 def test_nothing_is_computed_twice_and_stored_replicates_change_no_look(tmp_path: Path) -> None:
