@@ -24,8 +24,10 @@ from workflow_assets.orchestration.confirmations import (
     preregistration_assets,
 )
 from workflow_assets.orchestration.events import enable_batches
+from workflow_assets.orchestration.families import family_assets, family_faults, family_job
 from workflow_assets.orchestration.io_managers import DATUMS, DatumIOManager
 from workflow_assets.orchestration.jobs import experiment_job
+from workflow_assets.orchestration.keys import family_job_name
 from workflow_assets.orchestration.pools import needs_tags, pool_of
 from workflow_assets.orchestration.storage import store_place
 from workflow_assets.preregistrations import Confirmation
@@ -34,6 +36,7 @@ from workflow_assets.sources import AssetSource, Source
 from workflow_assets.store.base import Store
 from workflow_assets.store.places import open_store
 from workflow_assets.traits import is_count
+from workflow_assets.unions import spanning
 
 
 def to_dagster(
@@ -95,6 +98,7 @@ def to_dagster(
         *_chunk_faults(partitions_per_run, declared),
         *automation_faults(automations, declared),
         *confirmation_faults(confirmations, declared),
+        *family_faults(declared, [*declared, *(one.name for one in confirmations)]),
     ]:
         raise DeclarationError("to_dagster", faults)
     chunks = (
@@ -102,13 +106,14 @@ def to_dagster(
         if isinstance(partitions_per_run, Mapping)
         else dict.fromkeys(declared, partitions_per_run)
     )
+    families = spanning(experiments)
     for experiment in experiments:
         chosen = pools[experiment.name]
         per_run = chunks.get(experiment.name)
         assets.append(step_assets(experiment, store, given, execution, chosen, per_run))
-        assets.append(results_assets(experiment, store, given, execution, chosen))
+        assets.append(results_assets(experiment, store, given, execution, chosen, spanning=families))
     jobs = {
-        name: experiment_job(experiment, needs_tags(experiment, execution))
+        name: experiment_job(experiment, needs_tags([experiment], execution))
         for name, experiment in declared.items()
     }
     for one in confirmations:
@@ -116,7 +121,10 @@ def to_dagster(
         chosen = pools[experiment.name]
         assets.append(preregistration_assets(one, experiment, store))
         assets.append(confirmation_assets(one, experiment, store, given, execution, chosen))
-        jobs[one.name] = confirmation_job(one, experiment, needs_tags(experiment, execution))
+        jobs[one.name] = confirmation_job(one, experiment, needs_tags([experiment], execution))
+    for family, sharing in families.items():
+        assets.append(family_assets(family, sharing, store))
+        jobs[family_job_name(family)] = family_job(family, sharing, needs_tags(sharing.values(), execution))
     return dg.Definitions(
         assets=assets,
         jobs=list(jobs.values()),
