@@ -1,5 +1,6 @@
 """An experiment's assets: sources, steps over the grid of treatments and replicates, and the results."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from workflow_assets.declarations import Declaration
 from workflow_assets.errors import UnknownNameError
 from workflow_assets.executions import Execution
 from workflow_assets.experiments import Experiment
+from workflow_assets.orchestration.archives import archive_metadata
 from workflow_assets.orchestration.checks import Spanning, blocking_reasons, check_specs, evaluate
 from workflow_assets.orchestration.configurations import ResultsConfig, RunConfig
 from workflow_assets.orchestration.events import MaterializationLog, datum_metadata
@@ -170,11 +172,13 @@ def results_assets(
     pool: str | None = None,
     begin: Begin | None = None,
     spanning: Spanning | None = None,
+    bundles: str | os.PathLike[str] | None = None,
 ) -> dg.AssetsDefinition:
     """Compile the results: an unpartitioned asset that completes the grid, judges it and says so in checks.
 
     With `begin`, they are those of a confirmation: downstream of its preregistration, not of the steps' assets. Checks
-    on claims whose family is `spanning` experiments say where the verdict over all of these is.
+    on claims whose family is `spanning` experiments say where the verdict over all of these is. Archives are written
+    to the folder `bundles`.
     """
     name = experiment.name
     key = results_key(name)
@@ -218,22 +222,27 @@ def results_assets(
             outcomes = chosen.cells(
                 plan, store, cells, force=config.force, run_id=context.run.run_id, compute=materialise
             )
-            told = followed(context, outcomes, log, len(cells)) if materialise else outcomes
-            return Result.collect(declared, told, store, configuration(plan).digest)
+            shown = followed(context, outcomes, log, len(cells)) if materialise else outcomes
+            return Result.collect(declared, shown, store, configuration(plan).digest)
 
         result = compute(begun) if config.until is None else config.until.topped_up(begun, compute)
+        unwritten: list[str] = []
         if materialise:
             record = store_table(experiment.name, result, store, context.run.run_id)
+            told = {**_results_metadata(result, record.key, plan), **top_up_metadata(result), **more}
+            if folder := bundles if config.bundles is None else config.bundles:
+                archive, unwritten = archive_metadata(result, folder)
+                told |= archive
             yield dg.MaterializeResult(
                 asset_key=key,
-                metadata={**_results_metadata(result, record.key, plan), **top_up_metadata(result), **more},
+                metadata=told,
                 data_version=dg.DataVersion(record.key),
                 tags=log.pointer_tags([*steps, *source_keys(experiment)]),
             )
         context.log.info(_told(lambda: terminal_summary(result.report(), TERMINAL), str))
         checks = [check.name for check in context.selected_asset_check_keys]
         yield from evaluate(experiment, result, checks, spanning or {})
-        if reasons := blocking_reasons(result, checks):
+        if reasons := [*blocking_reasons(result, checks), *unwritten]:
             raise dg.Failure("\n".join(reasons), allow_retries=False)
 
     return complete_grid

@@ -50,10 +50,12 @@ def where_judged(experiment: str, one: Hypothesis, spanning: Spanning) -> str:
     """Say of a claim whose family spans experiments where the verdict over the whole of it is; "" of any other."""
     if one.family not in spanning:
         return ""
+    only = f"within {experiment} only: family {one.family!r} spans {listing(spanning[one.family])}"
+    if experiment not in spanning[one.family]:
+        return f"{only}; judge_together adjusts the results of several confirmations"
     path = family_key(one.family).to_user_string()
     return (
-        f"within {experiment} only: family {one.family!r} spans {listing(spanning[one.family])}, and check "
-        f"{claim_name(experiment, one.name)} of the asset {path} is adjusted over all of it"
+        f"{only}, and check {claim_name(experiment, one.name)} of the asset {path} is adjusted over all of it"
     )
 
 

@@ -86,8 +86,17 @@ def family_assets(family: str, sharing: Mapping[str, Experiment], store: Store) 
     return judge_family
 
 
-def family_job(family: str, sharing: Mapping[str, Experiment], needs: Mapping[str, Any]) -> Any:
-    """Compile the job of a family: its experiments with their sources, and then the verdicts over all of it."""
+def family_job(
+    family: str,
+    sharing: Mapping[str, Experiment],
+    needs: Mapping[str, Any],
+    configs: Mapping[str, Mapping[str, Any]],
+) -> Any:
+    """Compile the job of a family: its experiments with their sources, and then the verdicts over all of it.
+
+    Experiments are run as by their own jobs: `configs` has the run configuration of each.
+    """
+    ops = {op: config for name in sharing for op, config in configs[name].get("ops", {}).items()}
     sources = {
         source_key(source): None
         for experiment in sharing.values()
@@ -99,6 +108,7 @@ def family_job(family: str, sharing: Mapping[str, Experiment], needs: Mapping[st
         selection=dg.AssetSelection.assets(family_key(family), *map(results_key, sharing), *sources),
         description=f"Run {listing(sharing)}, and judge the claims of family {family!r} over all of them.",
         tags=told_tags(needs),
+        config={"ops": ops} if ops else {},
     )
 
 
