@@ -46,6 +46,7 @@ def family_assets(family: str, sharing: Mapping[str, Experiment], store: Store) 
         kinds={"python", "table"},
         group_name=FAMILIES,
         metadata={"claims": len(claims), "method": method},
+        automation_condition=dg.AutomationCondition.eager(),  # obeyed where its sensor is switched on
     ).with_io_manager_key(DATUMS)
 
     @dg.multi_asset(

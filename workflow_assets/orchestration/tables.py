@@ -17,8 +17,8 @@ from workflow_assets.store.base import Record, Store
 from workflow_assets.store.codecs import encode
 from workflow_assets.tables import COMPLETED, Row
 
-CONFIGURATION = "configuration"
-"""The entry of a table's provenance that tells by which name the ledger knows its data."""
+DECLARED = "declared"
+"""The entry of a table's provenance that the ledger knows its data by: configuration and seed."""
 
 
 def store_table(name: str, result: Result, store: Store, run_id: str) -> Record:
@@ -27,7 +27,7 @@ def store_table(name: str, result: Result, store: Store, run_id: str) -> Record:
     def inputs(origins: Origins) -> dict[str, str]:
         return {slot: origins.listing(f"{name}/{slot}", keys) for slot, keys in result.keys().items()}
 
-    more = {CONFIGURATION: result.configuration}
+    more = {DECLARED: {"configuration": result.configuration, "seed": result.declaration.seed}}
     return put_table((name, RESULTS), ("results", name), result.table, store, run_id, inputs, more)
 
 
@@ -79,6 +79,7 @@ def stored_result(experiment: Experiment, store: Store) -> tuple[str, Result]:
     record = store.find(key) if key else None
     if not key or record is None:
         raise UnknownNameError(f"asset {path!r} is not in this store: materialise it first")
+    made = record.provenance.get(DECLARED, {})
     table = store.load(record)
     numbered = experiment.replicates.units is None
     keys = {int(one) if numbered else one: one for one in experiment.replicates.keys}
@@ -91,7 +92,7 @@ def stored_result(experiment: Experiment, store: Store) -> tuple[str, Result]:
     if (
         set(zip(columns["treatment"], replicates, strict=True)) != cells
         or not declared.metrics.keys() <= columns.keys()
-        or CONFIGURATION not in record.provenance
+        or made.get("seed") != experiment.seed
     ):
         raise UnknownNameError(
             f"asset {path!r} was made of another declaration of {name!r}: materialise it again"
@@ -100,7 +101,7 @@ def stored_result(experiment: Experiment, store: Store) -> tuple[str, Result]:
         _row(dict(zip(columns, values, strict=True)), keys, declared.metrics)
         for values in zip(*columns.values(), strict=True)
     ]
-    return key, Result(declared, rows, store=store, configuration=record.provenance[CONFIGURATION])
+    return key, Result(declared, rows, store=store, configuration=made["configuration"])
 
 
 def _row(told: Mapping[str, Any], keys: Mapping[Any, str], metrics: Iterable[str]) -> Row:
