@@ -13,12 +13,16 @@ from workflow_assets.parcels import read_parcel
 from workflow_assets_tests.orchestration.studies import Bench, Study, failure_text
 from workflow_assets_tests.orchestration.test_confirmations import materialised
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 
 def run(bench: Bench, **config: Any) -> Any:
     return bench.job(run_config={"ops": {"study__results": {"config": config}}})
 
 
-def test_an_archive_is_written_where_the_configuration_says(bench: Bench, tmp_path: Path) -> None:
+def test_an_archive_is_written_where_the_configuration_says(
+    bench: Bench, study: Study, tmp_path: Path
+) -> None:
     folder = tmp_path / "new" / "archives"
     told = materialised(run(bench, bundles=str(folder)))["study/results"]
     (path,) = folder.iterdir()
@@ -31,16 +35,10 @@ def test_an_archive_is_written_where_the_configuration_says(bench: Bench, tmp_pa
     assert [check.hypothesis for check in found.checks] == ["doubling_adds", "tripling_removes"]
     run(bench, bundles=str(folder))
     assert list(folder.iterdir()) == [path], "the same results in the same store"
-
-
-def test_an_archive_is_of_the_results_of_that_run_and_none_replaces_another(
-    bench: Bench, study: Study, tmp_path: Path
-) -> None:
-    run(bench, bundles=str(tmp_path / "archives"))
     study.edit("k * value for", "k * value + 1 for")
     again = Bench(study.experiment(), bench.store, bench.instance)
-    run(again, bundles=str(tmp_path / "archives"))
-    assert len(list((tmp_path / "archives").iterdir())) == 2
+    run(again, bundles=str(folder))
+    assert len(list(folder.iterdir())) == 2, "none takes the place of another"
 
 
 def test_definitions_say_where_archives_go_and_a_run_may_say_otherwise(

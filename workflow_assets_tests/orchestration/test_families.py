@@ -22,6 +22,8 @@ from workflow_assets.orchestration.tables import stored_result
 from workflow_assets_tests.orchestration.studies import checks, failure_text
 from workflow_assets_tests.orchestration.test_confirmations import materialised
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 FAILING: set[int] = set()
 
 
@@ -41,12 +43,6 @@ def experiment(name: str, *, shift: float = 0.7, family: str = "gain", **options
 
 MANY = [experiment("study0", seed=17), experiment("study1", seed=49)]
 JOB = "family_gain"
-
-
-@pytest.fixture(autouse=True)
-def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pictures are drawn in other tests, and take most of a run's time."""
-    monkeypatch.setattr("workflow_assets.orchestration.assets.gallery", lambda report: [])
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ from workflow_assets_tests.orchestration.studies import Bench, Study, checks
 from workflow_assets_tests.orchestration.test_confirmations import materialised
 from workflow_assets_tests.orchestration.test_jobs import failure_of
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 
 @pytest.fixture
 def bench(study: Study, store: FileStore, instance: Any) -> Bench:
@@ -99,12 +101,12 @@ def test_a_job_and_a_schedule_top_up_by_their_own_rules(bench: Bench, study: Stu
     study.edit('version="1"', 'version="2"')
     changed = study.experiment()
     again = to_dagster(
-        changed, store=bench.store, until={"study": Until(n_max=9)}, automations=[changed.watch("data")]
+        changed, store=bench.store, until={"study": Until(n_max=12)}, automations=[changed.watch("data")]
     )
     look = again.resolve_sensor_def("study_watches_data")
     with dg.build_sensor_context(bench.instance, definitions=again, sensor_name=look.name) as context:
         (request,) = look.evaluate_tick(context).run_requests or ()
-    assert request.run_config["ops"]["study__results"]["config"]["until"]["n_max"] == 9
+    assert request.run_config["ops"]["study__results"]["config"]["until"]["n_max"] == 12
 
 
 def test_a_launch_may_say_otherwise_than_the_job(bench: Bench, study: Study) -> None:
