@@ -114,7 +114,7 @@ def test_what_the_asset_holds_can_be_loaded_and_traced(
 ) -> None:
     result = run(instance, store, *MANY)
     defs = to_dagster(*MANY, store=store)
-    table = defs.load_asset_value(dg.AssetKey(["families", "gain"]), instance=instance)
+    table: Any = defs.load_asset_value(dg.AssetKey(["families", "gain"]), instance=instance)
     verdicts = judge_together([one.run() for one in MANY])
     assert table["p_adjusted"].tolist() == [verdict.p_adjusted for verdict in verdicts.values()]
     assert table["experiment"].tolist() == ["study0", "study1"]

@@ -112,10 +112,13 @@ def test_a_job_and_a_schedule_top_up_by_their_own_rules(bench: Bench, study: Stu
 def test_a_launch_may_say_otherwise_than_the_job(bench: Bench, study: Study) -> None:
     defs = to_dagster(study.experiment(), store=bench.store, until=Until(n_max=20, first=8, batch=4))
     job = defs.resolve_job_def("study")
-    config = {"ops": {"study__results": {"config": {"until": {"first": 10, "n_max": 10}}}}}
-    assert stopped(job.execute_in_process(config, bench.instance)).startswith("after 10 replicates")
-    config = {"ops": {"study__results": {"config": {"until": None}}}}
-    result = job.execute_in_process(config, bench.instance)
+
+    def launch(until: Any) -> dg.ExecuteInProcessResult:
+        config = {"ops": {"study__results": {"config": {"until": until}}}}
+        return job.execute_in_process(config, bench.instance)
+
+    assert stopped(launch({"first": 10, "n_max": 10})).startswith("after 10 replicates")
+    result = launch(None)
     assert "stopped" not in materialised(result)["study/results"]
     assert len(bench.table()) == 90
 
