@@ -18,7 +18,7 @@ from workflow_assets import (
     trace,
 )
 from workflow_assets.errors import DeclarationError
-from workflow_assets.orchestration.tables import stored_result
+from workflow_assets.orchestration.tables import store_table, stored_result
 from workflow_assets_tests.orchestration.studies import checks, failure_text
 from workflow_assets_tests.orchestration.test_confirmations import materialised
 
@@ -150,6 +150,36 @@ def test_results_are_judged_as_they_are_stored_flags_included(
             line.removeprefix("- ")
             for line in str(found[f"{name}__more"].metadata["flags"].value).splitlines()
         ]
+
+
+@step
+def won(rng: np.random.Generator, replicate: str, chance: float = 0.3) -> bool:
+    if replicate == "P3":
+        raise ValueError("out of luck")
+    return bool(rng.random() < chance)
+
+
+@step
+def count(rng: np.random.Generator, replicate: str, chance: float = 0.3) -> int:
+    if replicate == "P3":
+        raise ValueError("out of luck")
+    return int(rng.poisson(10 * chance))
+
+
+@pytest.mark.parametrize("judged", [won, count])
+@pytest.mark.parametrize("units", [[f"P{place}" for place in range(1, 13)], [str(one) for one in range(12)]])
+def test_stored_values_are_what_they_were_of_each_kind(
+    judged: Any, units: list[str], store: MemoryStore
+) -> None:
+    claim = Hypothesis("more", judged.slug, "often", test="auto")
+    one = Experiment("study", [judged], {"often": {f"{judged.slug}.chance": 0.9}}, units, [claim])
+    result = one.run(store)
+    record = store_table("study", result, store, "")
+    key, stored = stored_result(one, store)
+    assert key == record.key
+    assert stored.verdicts == result.verdicts
+    assert [row.metrics for row in stored.outcomes] == [row.metrics for row in result.outcomes]
+    assert len(stored.failures) == len(result.failures) == (2 if "P3" in units else 0)
 
 
 def test_a_family_alone_needs_its_results_and_says_which_are_missing(
