@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workflow_assets.errors import DeclarationError, did_you_mean, excerpt
 from workflow_assets.names import identifier_fault
 from workflow_assets.traits import is_count
+
+if TYPE_CHECKING:
+    from workflow_assets.stats.sequences import Until
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
@@ -34,6 +37,10 @@ class Schedule:
         timezone: what the hours are of, such as ``"Europe/Berlin"``.
         name: what it is called in Dagster; one experiment may have several schedules.
         running: whether it is on until somebody turns it off in the UI, or off until somebody turns it on.
+        until: compute replicates in batches until this rule says that they are enough; by default all that are
+            declared.
+        hypotheses: those that the rule waits for; all by default.
+        peek: wait for tests that are made for one look, too; their verdicts are flagged.
 
     >>> Schedule("study", "0 3 * * *").name
     'study_schedule'
@@ -44,11 +51,18 @@ class Schedule:
     timezone: str = "UTC"
     name: str = ""
     running: bool = True
+    until: Until | None = None
+    hypotheses: Sequence[str] = ()
+    peek: bool = False
 
     def __post_init__(self) -> None:
         if self.name == "":
             object.__setattr__(self, "name", f"{self.experiment}_schedule")
+        names = (self.hypotheses,) if isinstance(self.hypotheses, str) else tuple(self.hypotheses)
+        object.__setattr__(self, "hypotheses", names)
         faults = _common_faults(self)
+        if self.until is None and (self.hypotheses or self.peek):
+            faults.append("hypotheses and peek say how a rule waits: give it as until=Until(n_max=...)")
         if fault := cron_fault(self.cron):
             faults.append(f"cron = {excerpt(self.cron)}: {fault}")
         if fault := _timezone_fault(self.timezone):

@@ -346,7 +346,17 @@ class Experiment(Declaration):
         note_audit(plan, store, found.computed, deterministic=found.deterministic)
         return found
 
-    def schedule(self, cron: str, *, timezone: str = "UTC", name: str = "", running: bool = True) -> Schedule:
+    def schedule(
+        self,
+        cron: str,
+        *,
+        timezone: str = "UTC",
+        name: str = "",
+        running: bool = True,
+        until: Until | None = None,
+        hypotheses: str | Sequence[str] = (),
+        peek: bool = False,
+    ) -> Schedule:
         """Let Dagster run the experiment at given times; hand what this gives to `to_dagster(automations=[...])`.
 
         >>> from workflow_assets import Experiment, step
@@ -361,10 +371,19 @@ class Experiment(Declaration):
             timezone: what the hours are of.
             name: what it is called in Dagster; to be given where an experiment has several schedules.
             running: False to leave it off until somebody turns it on in the UI.
+            until: when the declared replicates are enough, as for `top_up`; by default all are computed.
+            hypotheses: those that the rule waits for; all by default.
+            peek: wait for tests that are made for one look, too.
 
-        Raises `DeclarationError` for times that are none.
+        Raises `DeclarationError` for times that are none, and for a rule by which this cannot be topped up.
         """
-        return Schedule(self.name, cron, timezone, name, running)
+        made = Schedule(self.name, cron, timezone, name, running, until, hypotheses, peek)
+        if until is not None:
+            from workflow_assets.top_ups import rule_faults
+
+            if faults := rule_faults(self, until, made.hypotheses or None, peek=peek):
+                raise DeclarationError(f"the schedule of experiment {self.name!r}", faults)
+        return made
 
     def watch(self, source: str, *, every: int = 60, name: str = "", running: bool = True) -> Watch:
         """Let Dagster run the experiment whenever a source has another version than the latest results are made of.

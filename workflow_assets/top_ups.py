@@ -74,8 +74,7 @@ def top_up(
 
     Raises `DeclarationError` for what cannot be topped up.
     """
-    awaited = _awaited(declaration, hypotheses)
-    _check(declaration, until, awaited, peek=peek, grow=grow)
+    awaited = _checked(declaration, until, hypotheses, peek=peek, grow=grow)
     result: Result | None = None
     seen: list[Mapping[str, Any]] = []
     reason, n, look = "", until.next_n(), 0
@@ -139,6 +138,29 @@ def _width(verdict: Verdict) -> float:
 
 
 # -- what can be topped up -------------------------------------------------------------------------------------------
+
+
+def rule_faults(
+    declaration: Declaration,
+    until: Until,
+    hypotheses: str | Sequence[str] | None = None,
+    *,
+    peek: bool = False,
+) -> list[str]:
+    """Say why the declared replicates of an experiment cannot be topped up by a rule."""
+    try:
+        _checked(declaration, until, hypotheses, peek=peek, grow=False)
+    except DeclarationError as error:
+        return list(error.faults)
+    return []
+
+
+def _checked(
+    declaration: Declaration, until: Until, hypotheses: str | Sequence[str] | None, *, peek: bool, grow: bool
+) -> list[Hypothesis]:
+    awaited = _awaited(declaration, hypotheses)
+    _check(declaration, until, awaited, peek=peek, grow=grow)
+    return awaited
 
 
 def _awaited(declaration: Declaration, names: str | Sequence[str] | None) -> list[Hypothesis]:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
+from workflow_assets.declarations import Declaration
 from workflow_assets.errors import DeclarationError, excerpt, joined
 from workflow_assets.judgements import adjusted
 from workflow_assets.results import Result
 from workflow_assets.stats.methods import JOINT
 from workflow_assets.verdicts import Verdict, decided
+
+D = TypeVar("D", bound=Declaration)
 
 
 def judge_together(results: Iterable[Result]) -> dict[tuple[str, str], Verdict]:
@@ -49,30 +53,49 @@ def judge_together(results: Iterable[Result]) -> dict[tuple[str, str], Verdict]:
         for result in given
         for name, verdict in result.verdicts.items()
     }
-    for family, sharing in _shared(given).items():
+    for family, sharing in spanning(result.declaration for result in given).items():
         members = {
             key: verdict
             for key, verdict in verdicts.items()
             if verdict.hypothesis.family == family and key[0] in sharing
         }
         told = f"family {family!r} has {len(members)} claims: {_told(list(members))}"
-        method = next(iter(sharing.values())).declaration.families[family]
+        method = next(iter(sharing.values())).families[family]
         p_values = adjusted(method, list(members.values()))
         for (key, verdict), p in zip(members.items(), p_values, strict=True):
-            declared = sharing[key[0]].declaration.preregistration
+            declared = sharing[key[0]].preregistration
             spent = p if declared is None else spend(p, *declared.spent(key[1]))
             noted = replace(verdict, note="; ".join(filter(None, (verdict.note, told))))
             verdicts[key] = decided(noted, spent)
     return verdicts
 
 
-def _shared(results: Sequence[Result]) -> dict[str, dict[str, Result]]:
-    """Give the experiments of each family that several of them name."""
-    sharing: dict[str, dict[str, Result]] = {}
-    for result in results:
-        for family in dict.fromkeys(one.family for one in result.declaration.hypotheses if one.family):
-            sharing.setdefault(family, {})[result.declaration.name] = result
+def spanning(declarations: Iterable[D]) -> dict[str, dict[str, D]]:
+    """Give the families that several experiments name, each with those experiments by their names.
+
+    >>> from workflow_assets import Experiment, Hypothesis, step
+    >>> @step
+    ... def measure(gain: float = 1.0) -> float:
+    ...     return gain
+    >>> claims = [Hypothesis("better", "measure", "double", family="gain")]
+    >>> several = [Experiment(name, [measure], {"double": {"measure.gain": 2.0}}, 9, claims) for name in "ab"]
+    >>> {family: list(sharing) for family, sharing in spanning(several).items()}
+    {'gain': ['a', 'b']}
+    """
+    sharing: dict[str, dict[str, D]] = {}
+    for one in declarations:
+        for family in dict.fromkeys(claim.family for claim in one.hypotheses if claim.family):
+            sharing.setdefault(family, {})[one.name] = one
     return {family: those for family, those in sharing.items() if len(those) > 1}
+
+
+def union_faults(declarations: Iterable[Declaration]) -> list[str]:
+    """Say which families that span experiments cannot be adjusted as one, and what to do."""
+    return [
+        fault
+        for family, sharing in spanning(declarations).items()
+        for fault in _method_faults(family, sharing)
+    ]
 
 
 def _check(results: Sequence[Result]) -> None:
@@ -83,15 +106,13 @@ def _check(results: Sequence[Result]) -> None:
             f"several results are of experiment {name!r}, whose claims would count twice: give one of each"
             for name in dict.fromkeys(names)
             if names.count(name) > 1
-        ] or [
-            fault for family, sharing in _shared(results).items() for fault in _method_faults(family, sharing)
-        ]
+        ] or union_faults(one.declaration for one in results)
     if faults:
         raise DeclarationError("judge_together", faults)
 
 
-def _method_faults(family: str, sharing: Mapping[str, Result]) -> list[str]:
-    methods = {name: result.declaration.families[family] for name, result in sharing.items()}
+def _method_faults(family: str, sharing: Mapping[str, Declaration]) -> list[str]:
+    methods = {name: one.families[family] for name, one in sharing.items()}
     if len(set(methods.values())) > 1:
         told = joined([f"{method!r} in {name}" for name, method in methods.items()])
         return [f"family {family!r} is adjusted by {told}: declare one method for it in all of them"]

@@ -1,23 +1,22 @@
 """An experiment's assets: sources, steps over the grid of treatments and replicates, and the results."""
 
-import time
+import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import dagster as dg
 
-from workflow_assets.canonical import digest
 from workflow_assets.confirmations import configuration
 from workflow_assets.declarations import Declaration
 from workflow_assets.errors import UnknownNameError
 from workflow_assets.executions import Execution
 from workflow_assets.experiments import Experiment
-from workflow_assets.orchestration.checks import blocking_reasons, check_specs, evaluate
+from workflow_assets.orchestration.archives import archive_metadata
+from workflow_assets.orchestration.checks import Spanning, blocking_reasons, check_specs, evaluate
 from workflow_assets.orchestration.configurations import ResultsConfig, RunConfig
 from workflow_assets.orchestration.events import MaterializationLog, datum_metadata
 from workflow_assets.orchestration.io_managers import DATUMS
 from workflow_assets.orchestration.keys import (
-    RESULTS,
     cell_of,
     input_keys,
     partitions,
@@ -29,19 +28,18 @@ from workflow_assets.orchestration.keys import (
 )
 from workflow_assets.orchestration.logs import followed
 from workflow_assets.orchestration.pools import needs_tags
+from workflow_assets.orchestration.tables import store_table
 from workflow_assets.orchestration.top_ups import top_up_metadata
 from workflow_assets.orchestration.types import column_schema
 from workflow_assets.orchestration.versions import CodeVersions
 from workflow_assets.plans import Plan
 from workflow_assets.plots.base import Plot
 from workflow_assets.plots.galleries import gallery
-from workflow_assets.provenance import Origins
 from workflow_assets.resources import PerWorker
 from workflow_assets.results import Result
 from workflow_assets.runs import Run
 from workflow_assets.sources import AssetSource, Source
-from workflow_assets.store.base import Record, Store
-from workflow_assets.store.codecs import encode
+from workflow_assets.store.base import Store
 from workflow_assets.summaries import markdown_summary, markdown_timings, terminal_summary
 from workflow_assets.tables import describe_failures
 
@@ -126,7 +124,7 @@ def step_assets(
             else dg.BackfillPolicy.multi_run(partitions_per_run)
         ),
         required_resource_keys=_of_dagster(resources),
-        op_tags=needs_tags(experiment, execution),
+        op_tags=needs_tags([experiment], execution),
         pool=pool,
     )
     def compute_steps(
@@ -173,10 +171,14 @@ def results_assets(
     execution: Execution,
     pool: str | None = None,
     begin: Begin | None = None,
+    spanning: Spanning | None = None,
+    bundles: str | os.PathLike[str] | None = None,
 ) -> dg.AssetsDefinition:
     """Compile the results: an unpartitioned asset that completes the grid, judges it and says so in checks.
 
-    With `begin`, they are those of a confirmation: downstream of its preregistration, not of the steps' assets.
+    With `begin`, they are those of a confirmation: downstream of its preregistration, not of the steps' assets. Checks
+    on claims whose family is `spanning` experiments say where the verdict over all of these is. Archives are written
+    to the folder `bundles`.
     """
     name = experiment.name
     key = results_key(name)
@@ -201,11 +203,11 @@ def results_assets(
 
     @dg.multi_asset(
         specs=[spec],
-        check_specs=check_specs(experiment),
+        check_specs=check_specs(experiment, spanning or {}),
         name=f"{name}__results",
         can_subset=True,
         required_resource_keys=_of_dagster(resources),
-        op_tags=needs_tags(experiment, execution),
+        op_tags=needs_tags([experiment], execution),
         pool=pool,
     )
     def complete_grid(context: dg.AssetExecutionContext, config: ResultsConfig) -> Iterator[Any]:
@@ -220,22 +222,27 @@ def results_assets(
             outcomes = chosen.cells(
                 plan, store, cells, force=config.force, run_id=context.run.run_id, compute=materialise
             )
-            told = followed(context, outcomes, log, len(cells)) if materialise else outcomes
-            return Result.collect(declared, told, store, configuration(plan).digest)
+            shown = followed(context, outcomes, log, len(cells)) if materialise else outcomes
+            return Result.collect(declared, shown, store, configuration(plan).digest)
 
         result = compute(begun) if config.until is None else config.until.topped_up(begun, compute)
+        unwritten: list[str] = []
         if materialise:
-            record = _store_table(experiment, result, store, context.run.run_id)
+            record = store_table(experiment.name, result, store, context.run.run_id)
+            told = {**_results_metadata(result, record.key, plan), **top_up_metadata(result), **more}
+            if folder := bundles if config.bundles is None else config.bundles:
+                archive, unwritten = archive_metadata(result, folder)
+                told |= archive
             yield dg.MaterializeResult(
                 asset_key=key,
-                metadata={**_results_metadata(result, record.key, plan), **top_up_metadata(result), **more},
+                metadata=told,
                 data_version=dg.DataVersion(record.key),
                 tags=log.pointer_tags([*steps, *source_keys(experiment)]),
             )
         context.log.info(_told(lambda: terminal_summary(result.report(), TERMINAL), str))
         checks = [check.name for check in context.selected_asset_check_keys]
-        yield from evaluate(experiment, result, checks)
-        if reasons := blocking_reasons(result, checks):
+        yield from evaluate(experiment, result, checks, spanning or {})
+        if reasons := [*blocking_reasons(result, checks), *unwritten]:
             raise dg.Failure("\n".join(reasons), allow_retries=False)
 
     return complete_grid
@@ -313,28 +320,6 @@ def _resources(context: dg.AssetExecutionContext, resources: Mapping[str, Any]) 
 def _of_dagster(resources: Mapping[str, Any]) -> set[str]:
     """Give the resources that Dagster opens; the others are opened by each worker."""
     return {name for name, given in resources.items() if not isinstance(given, PerWorker)}
-
-
-def _store_table(experiment: Experiment, result: Result, store: Store, run_id: str) -> Record:
-    """Store the table, told to come from the data of each step."""
-    encoded = encode(result.table, pickles=store.pickles, place=f"the results of {experiment.name!r}")
-    key = digest("results", experiment.name, encoded.codec, then=encoded.pieces)
-    with store.claim() as claim:
-        claim.add([key])
-        origins = Origins(store, run_id, claim)
-        made = {
-            "made": origins.gathering(f"{experiment.name}/{RESULTS}"),
-            "inputs": {
-                slot: origins.listing(f"{experiment.name}/{slot}", keys)
-                for slot, keys in result.keys().items()
-            },
-        }
-        record = store.find(key)
-        if record is None or any(record.provenance.get(name) != value for name, value in made.items()):
-            said = {**made, "created": round(time.time(), 3), "run": run_id}
-            record = store.put_encoded(key, encoded, metrics={}, provenance=said, replace=record is not None)
-        store.refer((experiment.name, RESULTS), {"": key})
-        return record
 
 
 def _results_metadata(result: Result, key: str, plan: Plan) -> dict[str, Any]:

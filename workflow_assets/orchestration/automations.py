@@ -10,8 +10,10 @@ from workflow_assets.errors import DeclarationError, UnknownNameError, did_you_m
 from workflow_assets.experiments import Experiment
 from workflow_assets.orchestration.assets import SOURCES
 from workflow_assets.orchestration.keys import results_key
+from workflow_assets.orchestration.top_ups import until_config
 from workflow_assets.plans import source_content
 from workflow_assets.store.base import Store
+from workflow_assets.top_ups import rule_faults
 
 
 def automation_faults(automations: Any, experiments: Mapping[str, Experiment]) -> list[str]:
@@ -33,6 +35,10 @@ def automation_faults(automations: Any, experiments: Mapping[str, Experiment]) -
             faults.append(
                 f"automation {one.name!r} is of the experiment {one.experiment!r}, not given here: {near}"
             )
+        elif isinstance(one, Schedule) and one.until is not None:
+            known = experiments[one.experiment]
+            wrong = rule_faults(known, one.until, one.hypotheses or None, peek=one.peek)
+            faults += [f"automation {one.name!r}: {fault}" for fault in wrong]
         elif isinstance(one, Watch) and one.source not in experiments[one.experiment].sources:
             near = did_you_mean(one.source, experiments[one.experiment].sources)
             faults.append(f"automation {one.name!r} watches {one.source!r}, which is not read: {near}")
@@ -42,8 +48,12 @@ def automation_faults(automations: Any, experiments: Mapping[str, Experiment]) -
     return faults
 
 
-def schedule_definition(schedule: Schedule, job: Any) -> dg.ScheduleDefinition:
-    """Compile a schedule. Raises `DeclarationError` for a cron expression that Dagster does not take."""
+def schedule_definition(schedule: Schedule, job: Any, config: Mapping[str, Any]) -> dg.ScheduleDefinition:
+    """Compile a schedule whose runs have the experiment's run configuration, unless it has a rule of its own.
+
+    Raises `DeclarationError` for a cron expression that Dagster does not take.
+    """
+    own = until_config(schedule.experiment, schedule.until, schedule.hypotheses, peek=schedule.peek)
     status = dg.DefaultScheduleStatus.RUNNING if schedule.running else dg.DefaultScheduleStatus.STOPPED
     try:
         return dg.ScheduleDefinition(
@@ -52,6 +62,7 @@ def schedule_definition(schedule: Schedule, job: Any) -> dg.ScheduleDefinition:
             cron_schedule=schedule.cron,
             execution_timezone=schedule.timezone,
             default_status=status,
+            run_config=own or dict(config),
             description=f"Runs the experiment {schedule.experiment}.",
         )
     except dg.DagsterInvalidDefinitionError as error:
@@ -61,7 +72,9 @@ def schedule_definition(schedule: Schedule, job: Any) -> dg.ScheduleDefinition:
         ) from error
 
 
-def sensor_definition(watch: Watch, experiment: Experiment, store: Store, job: Any) -> dg.SensorDefinition:
+def sensor_definition(
+    watch: Watch, experiment: Experiment, store: Store, job: Any, config: Mapping[str, Any]
+) -> dg.SensorDefinition:
     """Compile a watch: a sensor that asks for a run, once per change of the source since the latest results."""
 
     def look(context: dg.SensorEvaluationContext) -> dg.SensorResult:
@@ -90,7 +103,7 @@ def sensor_definition(watch: Watch, experiment: Experiment, store: Store, job: A
             return dg.SensorResult(
                 skip_reason=f"a run for this version of {watch.source!r} was asked for; if it failed, run it again"
             )
-        return dg.SensorResult([dg.RunRequest(run_key=key)], cursor=key)
+        return dg.SensorResult([dg.RunRequest(run_key=key, run_config=config)], cursor=key)
 
     status = dg.DefaultSensorStatus.RUNNING if watch.running else dg.DefaultSensorStatus.STOPPED
     return dg.SensorDefinition(

@@ -53,3 +53,7 @@ class ResultsConfig(RunConfig):
     until: UntilConfig | None = Field(
         None, description="Compute replicates in batches, and stop as soon as hypotheses are decided."
     )
+    bundles: str | None = Field(
+        None,
+        description="Write an archive of the results into this folder; by default as the definitions say, '' for none.",
+    )

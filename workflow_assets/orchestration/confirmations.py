@@ -1,5 +1,6 @@
 """Confirmations as assets: the preregistration, and downstream of it the confirmatory results and their checks."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from workflow_assets.errors import did_you_mean, excerpt
 from workflow_assets.executions import Execution
 from workflow_assets.experiments import Experiment
 from workflow_assets.orchestration.assets import plan_of, results_assets
+from workflow_assets.orchestration.checks import Spanning
 from workflow_assets.orchestration.io_managers import DATUMS
 from workflow_assets.orchestration.keys import (
     PREREGISTRATION,
@@ -63,6 +65,8 @@ def confirmation_assets(
     resources: Mapping[str, Any],
     execution: Execution,
     pool: str | None = None,
+    spanning: Spanning | None = None,
+    bundles: str | os.PathLike[str] | None = None,
 ) -> dg.AssetsDefinition:
     """Compile the results of a confirmation: fresh cells computed after the preregistration, and their verdicts."""
 
@@ -72,7 +76,7 @@ def confirmation_assets(
 
     hypotheses = chosen(experiment.hypotheses, one.hypotheses, experiment.name)
     before = experiment.confirming(hypotheses, Replicates.read(one.replicates), name=one.name)
-    return results_assets(before, store, resources, execution, pool, begin)
+    return results_assets(before, store, resources, execution, pool, begin, spanning, bundles)
 
 
 def confirmation_job(one: Confirmation, experiment: Experiment, needs: Mapping[str, Any]) -> Any:

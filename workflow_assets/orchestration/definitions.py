@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -11,6 +11,7 @@ from workflow_assets.errors import DeclarationError, did_you_mean, excerpt
 from workflow_assets.executions import Execution
 from workflow_assets.experiments import Experiment
 from workflow_assets.hooks import Hooks, read_hooks
+from workflow_assets.orchestration.archives import folder_fault
 from workflow_assets.orchestration.assets import results_assets, source_assets, step_assets
 from workflow_assets.orchestration.automations import (
     automation_faults,
@@ -24,16 +25,24 @@ from workflow_assets.orchestration.confirmations import (
     preregistration_assets,
 )
 from workflow_assets.orchestration.events import enable_batches
+from workflow_assets.orchestration.families import family_assets, family_faults, family_job
 from workflow_assets.orchestration.io_managers import DATUMS, DatumIOManager
 from workflow_assets.orchestration.jobs import experiment_job
+from workflow_assets.orchestration.keys import family_job_name
 from workflow_assets.orchestration.pools import needs_tags, pool_of
 from workflow_assets.orchestration.storage import store_place
+from workflow_assets.orchestration.top_ups import until_config
 from workflow_assets.preregistrations import Confirmation
 from workflow_assets.resources import PerWorker
 from workflow_assets.sources import AssetSource, Source
 from workflow_assets.store.base import Store
 from workflow_assets.store.places import open_store
+from workflow_assets.top_ups import rule_faults
 from workflow_assets.traits import is_count
+from workflow_assets.unions import spanning
+
+if TYPE_CHECKING:
+    from workflow_assets.stats.sequences import Until
 
 
 def to_dagster(
@@ -49,6 +58,8 @@ def to_dagster(
     automations: Sequence[Automation] = (),
     partitions_per_run: int | Mapping[str, int] | None = None,
     confirmations: Sequence[Confirmation] = (),
+    until: "Until | Mapping[str, Until] | None" = None,
+    bundles: str | os.PathLike[str] | None = None,
 ) -> dg.Definitions:
     """Compile experiments to Dagster: assets, checks, a job for each, and the IO manager over the datum store.
 
@@ -71,10 +82,17 @@ def to_dagster(
             leaves each row of the grid to one run.
         confirmations: what ``experiment.confirmation(...)`` gives: each is a job of its own, whose results are
             downstream of its preregistration.
+        until: when the declared replicates are enough, as for `Experiment.top_up`: what the jobs of all experiments, or
+            of those named, do when a launch says nothing else. None computes all replicates.
+        bundles: the folder into which each run that makes results writes an archive of them, as `Result.bundle` does.
+
+    Families of claims that experiments share are assets too, with the verdicts adjusted over all of them; each has a
+    job, ``family_speed``, that runs its experiments first.
 
     Merge the result with your own definitions through `dagster.Definitions.merge`. Raises `DeclarationError` for two
-    experiments, sources, automations or confirmations of one name, a name that is of two of them, and an automation or
-    confirmation of an experiment that is not among these.
+    experiments, sources, automations or confirmations of one name, a name that is of two of them, an automation or
+    confirmation of an experiment that is not among these, a rule that some cannot be topped up by, and a family that
+    experiments share and that is not adjusted by one method in all of them.
     """
     if not isinstance(store, Store):
         store = open_store(store_place() if store is None else store)
@@ -95,6 +113,11 @@ def to_dagster(
         *_chunk_faults(partitions_per_run, declared),
         *automation_faults(automations, declared),
         *confirmation_faults(confirmations, declared),
+        *family_faults(
+            declared, [*declared, *(one.name for one in confirmations if isinstance(one, Confirmation))]
+        ),
+        *_until_faults(until, declared),
+        *([fault] if bundles is not None and (fault := folder_fault(bundles)) else []),
     ]:
         raise DeclarationError("to_dagster", faults)
     chunks = (
@@ -102,35 +125,64 @@ def to_dagster(
         if isinstance(partitions_per_run, Mapping)
         else dict.fromkeys(declared, partitions_per_run)
     )
+    rules = until if isinstance(until, Mapping) else dict.fromkeys(declared, until)
+    configs = {name: until_config(name, rules.get(name)) for name in declared}
+    families = spanning(experiments)
     for experiment in experiments:
         chosen = pools[experiment.name]
         per_run = chunks.get(experiment.name)
         assets.append(step_assets(experiment, store, given, execution, chosen, per_run))
-        assets.append(results_assets(experiment, store, given, execution, chosen))
+        assets.append(
+            results_assets(experiment, store, given, execution, chosen, spanning=families, bundles=bundles)
+        )
     jobs = {
-        name: experiment_job(experiment, needs_tags(experiment, execution))
+        name: experiment_job(experiment, needs_tags([experiment], execution), configs[name])
         for name, experiment in declared.items()
     }
     for one in confirmations:
         experiment = declared[one.experiment]
         chosen = pools[experiment.name]
         assets.append(preregistration_assets(one, experiment, store))
-        assets.append(confirmation_assets(one, experiment, store, given, execution, chosen))
-        jobs[one.name] = confirmation_job(one, experiment, needs_tags(experiment, execution))
+        assets.append(
+            confirmation_assets(one, experiment, store, given, execution, chosen, families, bundles)
+        )
+        jobs[one.name] = confirmation_job(one, experiment, needs_tags([experiment], execution))
+    for family, sharing in families.items():
+        assets.append(family_assets(family, sharing, store))
+        needs = needs_tags(sharing.values(), execution)
+        jobs[family_job_name(family)] = family_job(family, sharing, needs, configs)
     return dg.Definitions(
         assets=assets,
         jobs=list(jobs.values()),
         schedules=[
-            schedule_definition(one, jobs[one.experiment]) for one in automations if isinstance(one, Schedule)
+            schedule_definition(one, jobs[one.experiment], configs[one.experiment])
+            for one in automations
+            if isinstance(one, Schedule)
         ],
         sensors=[
-            sensor_definition(one, declared[one.experiment], store, jobs[one.experiment])
+            sensor_definition(
+                one, declared[one.experiment], store, jobs[one.experiment], configs[one.experiment]
+            )
             for one in automations
             if isinstance(one, Watch)
         ],
         resources={**{name: _for_dagster(one) for name, one in given.items()}, DATUMS: DatumIOManager(store)},
         executor=dg.in_process_executor,
     )
+
+
+def _until_faults(until: Any, experiments: Mapping[str, Experiment]) -> list[str]:
+    if until is None:
+        return []
+    given = until if isinstance(until, Mapping) else dict.fromkeys(experiments, until)
+    faults = []
+    for name, rule in given.items():
+        if name not in experiments:
+            near = did_you_mean(str(name), experiments)
+            faults.append(f"until names the experiment {name!r}, which is not given here: {near}")
+        elif rule is not None:
+            faults += [f"until of {name!r}: {fault}" for fault in rule_faults(experiments[name], rule)]
+    return faults
 
 
 def _pools(experiments: Sequence[Experiment], chosen: str | None) -> dict[str, str | None]:

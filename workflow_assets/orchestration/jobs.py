@@ -11,12 +11,13 @@ from workflow_assets.orchestration.pools import told_tags
 from workflow_assets.sources import AssetSource
 
 
-def experiment_job(experiment: Declaration, needs: Mapping[str, Any]) -> Any:
+def experiment_job(experiment: Declaration, needs: Mapping[str, Any], config: Mapping[str, Any]) -> Any:
     """Compile the job of an experiment's name: its sources, its results and all checks on them.
 
     Args:
         experiment: what to run.
         needs: the tags of its ops; a run executes them in its own process, so that its launcher has to know.
+        config: the run configuration of a launch that gives none.
 
     An asset that somebody else materialises is not part of it: its own schedule says when it is made anew.
     """
@@ -28,4 +29,5 @@ def experiment_job(experiment: Declaration, needs: Mapping[str, Any]) -> Any:
         selection=dg.AssetSelection.assets(results_key(experiment.name), *sources),
         description=experiment.description or f"Run the whole experiment {experiment.name}.",
         tags={**told_tags(needs), **experiment.tags},
+        config=dict(config),
     )

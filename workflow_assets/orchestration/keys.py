@@ -1,5 +1,6 @@
 """How an experiment's parts are called in Dagster."""
 
+import re
 from typing import Any
 
 import dagster as dg
@@ -11,6 +12,7 @@ REPLICATE, TREATMENT = "replicate", "treatment"
 RESULTS = "results"
 COMPLETE = "complete"
 PREREGISTRATION = "preregistration"
+FAMILIES = "families"
 
 
 def step_key(experiment: str, slot: str) -> dg.AssetKey:
@@ -62,6 +64,21 @@ def results_key(experiment: str) -> dg.AssetKey:
 def preregistration_key(confirmation: str) -> dg.AssetKey:
     """Give the asset key of the preregistration of a confirmation."""
     return dg.AssetKey([confirmation, PREREGISTRATION])
+
+
+def family_key(family: str) -> dg.AssetKey:
+    """Give the asset key of a family that spans experiments; what no key takes in its name becomes ``_``."""
+    return dg.AssetKey([FAMILIES, re.sub(r"\W", "_", family, flags=re.ASCII)])
+
+
+def family_job_name(family: str) -> str:
+    """Give the name of the job of a family that spans experiments."""
+    return f"family_{family_key(family).path[-1]}"
+
+
+def claim_name(experiment: str, hypothesis: str) -> str:
+    """Give the name of the check on a claim of a family that spans experiments."""
+    return f"{experiment}__{hypothesis}"
 
 
 def partition_key(treatment: str, replicate: str) -> dg.MultiPartitionKey:

@@ -5,7 +5,7 @@ is what the op needs as a whole.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from workflow_assets.declarations import Declaration
@@ -18,13 +18,13 @@ NEEDS = "workflow_assets/resources"
 KUBERNETES = "dagster-k8s/config"
 
 
-def needs_tags(experiment: Declaration, execution: Execution) -> dict[str, Any]:
-    """Give the tags of an op that computes an experiment; none where no step says what it needs.
+def needs_tags(experiments: Iterable[Declaration], execution: Execution) -> dict[str, Any]:
+    """Give the tags of an op that computes an experiment, or of a run of several; none where no step needs anything.
 
     Kubernetes is asked for what the workers need at a time, as far as their number is declared, and no more than the
     declared capacity.
     """
-    needed = most(step.resources for step in experiment.steps)
+    needed = most(step.resources for experiment in experiments for step in experiment.steps)
     if not needed:
         return {}
     capacity, _ = read_resources(execution.capacity or {})

@@ -1,7 +1,8 @@
 """Topping up in a job: replicates of the declared grid in batches, until hypotheses are decided."""
 
-from collections.abc import Callable
-from typing import Any
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import Field
@@ -10,6 +11,9 @@ from workflow_assets.errors import DeclarationError
 from workflow_assets.experiments import Experiment
 from workflow_assets.results import Result
 from workflow_assets.top_ups import ToppedUp, top_up
+
+if TYPE_CHECKING:
+    from workflow_assets.stats.sequences import Until
 
 
 class UntilConfig(dg.Config):
@@ -41,6 +45,16 @@ class UntilConfig(dg.Config):
             raise DeclarationError("until", [str(error)]) from None
         names = self.hypotheses or None
         return top_up(experiment, until, compute, hypotheses=names, peek=self.peek, grow=False)
+
+
+def until_config(
+    experiment: str, until: "Until | None", hypotheses: Sequence[str] = (), *, peek: bool = False
+) -> dict[str, Any]:
+    """Give the run configuration that tops an experiment up; that of a plain run where there is no rule."""
+    if until is None:
+        return {}
+    told = {**dataclasses.asdict(until), "hypotheses": list(hypotheses), "peek": peek}
+    return {"ops": {f"{experiment}__results": {"config": {"until": told}}}}
 
 
 def top_up_metadata(result: Result) -> dict[str, Any]:

@@ -44,3 +44,9 @@ def store(tmp_path: Path) -> FileStore:
 def bench(study: Study, store: FileStore, instance: dg.DagsterInstance) -> Bench:
     """The study compiled for the instance."""
     return Bench(study.experiment(), store, instance)
+
+
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let results be told without pictures, which take most of the time of a small run."""
+    monkeypatch.setattr("workflow_assets.orchestration.assets.gallery", lambda report: [])

@@ -8,7 +8,7 @@ import pickle
 import pytest
 from dagster._utils.schedules import is_valid_cron_schedule
 
-from workflow_assets import Experiment, Schedule, Watch, source, step
+from workflow_assets import Experiment, Hypothesis, Schedule, Until, Watch, source, step
 from workflow_assets.automations import cron_fault
 from workflow_assets.errors import DeclarationError, UnknownNameError
 
@@ -23,7 +23,14 @@ def counted(customers: int) -> int:
     return customers
 
 
+@step
+def noise(rng, shift: float = 0.0) -> float:
+    return rng.normal() + shift
+
+
 STUDY = Experiment("study", [counted])
+MORE = Hypothesis("more", "noise", "shifted", test="sequential_t")
+WAITING = Experiment("waiting", [noise], {"shifted": {"noise.shift": 1.0}}, 40, [MORE])
 
 
 def test_an_experiment_gives_its_schedules_and_watches_as_plain_data():
@@ -32,7 +39,10 @@ def test_an_experiment_gives_its_schedules_and_watches_as_plain_data():
     watch = STUDY.watch("customers", every=300, name="news", running=False)
     assert watch == Watch("study", "customers", 300, "news", False)
     assert watch.name == "news"
-    for one in (schedule, watch):
+    rule = Until(n_max=40)
+    until = WAITING.schedule("0 3 * * *", until=rule, hypotheses="more")
+    assert (until.until, until.hypotheses, until.peek) == (rule, ("more",), False)
+    for one in (schedule, watch, until):
         assert pickle.loads(pickle.dumps(one)) == one
         with pytest.raises(dataclasses.FrozenInstanceError):
             one.name = "other"  # type: ignore[misc]
@@ -108,3 +118,27 @@ def test_only_a_source_of_the_experiment_can_be_watched():
         STUDY.watch("customer")
     with pytest.raises(UnknownNameError, match=r"reads no source \['customers'\]"):
         STUDY.watch(["customers"])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        (
+            {"until": Until(n_max=50)},
+            "n_max = 50, but 40 replicates are declared: declare more, or say n_max=40",
+        ),
+        (
+            {"until": Until(n_max=40), "hypotheses": "mor"},
+            "no hypothesis 'mor' to wait for: did you mean 'more'",
+        ),
+        ({"until": 40}, "until = 40: expected a rule"),
+        ({"hypotheses": "more"}, "hypotheses and peek say how a rule waits: give it as until="),
+        ({"peek": True}, "hypotheses and peek say how a rule waits: give it as until="),
+    ],
+)
+def test_a_rule_by_which_a_schedule_cannot_top_up_is_told_where_it_is_declared(given, fault):
+    with pytest.raises(DeclarationError, match=fault) as caught:
+        WAITING.schedule("0 3 * * *", **given)
+    assert caught.value.subject == "the schedule of experiment 'waiting'"
+    with pytest.raises(DeclarationError, match="experiment 'study' has no hypotheses to wait for"):
+        STUDY.schedule("0 3 * * *", until=Until(n_max=40))
