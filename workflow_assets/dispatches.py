@@ -7,10 +7,11 @@ is worth to talk about them, so that a worker is given a thousand cells of a mil
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 
 from workflow_assets.backends.base import (
@@ -50,6 +51,24 @@ _LOSSES = 8
 
 _BREAKS = 3
 """How often a pool may break and be opened anew."""
+
+
+_COLLECT = 50_000
+"""How many more objects there may be before garbage is looked for: what is known of cells is no garbage."""
+
+
+@contextmanager
+def _collecting_seldom() -> Iterator[None]:
+    """Look for garbage more seldom, unless whoever runs this has decided on it: a quarter of the run's time else."""
+    standing = gc.get_threshold()
+    seldom = gc.isenabled() and 0 < standing[0] < _COLLECT
+    if seldom:
+        gc.set_threshold(_COLLECT, *standing[1:])
+    try:
+        yield
+    finally:
+        if seldom and gc.get_threshold()[0] == _COLLECT:
+            gc.set_threshold(*standing)
 
 
 class Dispatch:
@@ -103,6 +122,7 @@ class Dispatch:
         pending = iter(by_replicate.items())
         pool: Pool | None = None
         with ExitStack() as stack:
+            stack.enter_context(_collecting_seldom())
             stack.enter_context(self.run.claim)
             stack.callback(self.run.references.write)
             self.run.claim_sources()

@@ -6,6 +6,7 @@ Importing this loads nothing, so that a process can be told where its output goe
 from __future__ import annotations
 
 import atexit
+import gc
 import logging
 import logging.handlers
 import os
@@ -21,6 +22,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from workflow_assets.tasks import Setup, Task, Worker
+
+
+_COLLECT = 10_000
+"""How many more objects there may be before those that nobody holds are looked for."""
 
 
 class CancelledWorkerError(BaseException):
@@ -71,6 +76,8 @@ def _work(pipe: connection.Connection, files: Files, levels: Mapping[str, int]) 
 
             setup = unpack(Path(files.payload).read_bytes())
             worker = watched_worker(setup, files.beat)
+            gc.freeze()  # what is imported stays: to look through it time and again takes longer than a short cell
+            gc.set_threshold(_COLLECT)
         except Exception as error:  # noqa: BLE001 - user code is imported
             setup = error
         while (task := pipe.recv()) is not None:
