@@ -19,7 +19,7 @@ from workflow_assets.replicates import Replicates
 from workflow_assets.sources import Source
 from workflow_assets.steps import GIVEN, Step
 from workflow_assets.treatments import BASELINE, Treatment
-from workflow_assets.workflows import Workflow
+from workflow_assets.wirings import WiredSteps
 
 
 def read_seed(seed: Any, faults: Faults) -> int:
@@ -186,7 +186,7 @@ def read_treatments(value: Any, broken: set[str], faults: Faults) -> dict[str, T
 
 def read_hypotheses(
     value: Any,
-    arms: Mapping[str, Workflow],
+    arms: Mapping[str, WiredSteps],
     unsound: Mapping[str, Collection[str]],
     replicates: Replicates,
     faults: Faults,
@@ -221,7 +221,7 @@ def read_hypotheses(
     return tuple(hypotheses)
 
 
-def check_design(design: Design, baseline: Workflow, faults: Faults) -> None:
+def check_design(design: Design, baseline: WiredSteps, faults: Faults) -> None:
     """Note where the baseline has other values than a design says it has."""
     if BASELINE not in design.settings:
         return
@@ -236,7 +236,7 @@ def check_design(design: Design, baseline: Workflow, faults: Faults) -> None:
 
 
 def check_levels(
-    replicates: Replicates, arms: Mapping[str, Workflow], hypotheses: Iterable[Hypothesis], faults: Faults
+    replicates: Replicates, arms: Mapping[str, WiredSteps], hypotheses: Iterable[Hypothesis], faults: Faults
 ) -> None:
     """Note tests that would take replicates for independent which share something, and names that mean two things."""
     levels = replicates.levels
@@ -258,7 +258,7 @@ def check_levels(
 
 
 def _check_metric(
-    one: Hypothesis, metric: str, compared: list[str], arms: Mapping[str, Workflow], faults: Faults
+    one: Hypothesis, metric: str, compared: list[str], arms: Mapping[str, WiredSteps], faults: Faults
 ) -> None:
     for arm in compared or list(arms)[:1]:
         metrics = arms[arm].metrics()

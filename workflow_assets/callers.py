@@ -122,7 +122,14 @@ class Caller:
         self.settings = dict(node.settings)
         self.copied = [name for name, value in self.settings.items() if private_copy(value) is not value]
         self.inputs: dict[str, Checker] = {}
+        self.assembled = node.assembled if node.templates else None
+        for name in node.templates:
+            annotation = node.step.parameters[name].annotation
+            if annotation is not REQUIRED and (look := checker(annotation)) is not None:
+                self.inputs[name] = look
         for name, given in step.inputs:
+            if name not in node.step.parameters or name in node.templates:
+                continue
             annotation = node.step.parameters[name].annotation
             produced = given.source.returns if isinstance(given, PlannedSource) else given.node.step.returns
             look = checker(annotation) if annotation is not REQUIRED and annotation != produced else None
@@ -144,12 +151,14 @@ class Caller:
         global generator was used without saying so, `SuspectError` where it may have been another step that used it
         (so that this one is to be called again, `alone`), and whatever the function raises.
         """
-        for name, look in self.inputs.items():
-            if fault := look(arguments[name]):
-                raise ContractError(f"step {self.slot!r} was handed a wrong {name!r}: {fault}")
         arguments.update(self.settings)
         for name in self.copied:
             arguments[name] = private_copy(self.settings[name])
+        if self.assembled is not None:
+            arguments = self.assembled(arguments)
+        for name, look in self.inputs.items():
+            if fault := look(arguments[name]):
+                raise ContractError(f"step {self.slot!r} was handed a wrong {name!r}: {fault}")
         context = self._give(arguments, place) if self.step.given else None
         if self.surroundings.watched:
             with self.surroundings.limited(self.planned, place):

@@ -136,7 +136,7 @@ class Cell:
                 and isinstance(outcome, Handle)
                 and not isinstance(planned.source, AssetSource)  # who materialises it says what it holds
             ):
-                self.run.references.note((planned.name,), "", outcome.record.key)
+                self.run.references.note(planned.source.asset, "", outcome.record.key)
         if known is not self.shared:
             self.shared[planned] = known[planned]
         return known[planned]

@@ -23,6 +23,7 @@ from workflow_assets.arguments import (
     read_treatments,
 )
 from workflow_assets.canonical import digest
+from workflow_assets.compositions import Composition
 from workflow_assets.contracts.checkers import MetricType
 from workflow_assets.designs import Design
 from workflow_assets.errors import DeclarationError, did_you_mean, listing
@@ -37,7 +38,7 @@ from workflow_assets.replicates import Replicates
 from workflow_assets.sources import Source
 from workflow_assets.steps import Step
 from workflow_assets.treatments import BASELINE, Treatment
-from workflow_assets.workflows import Wiring, Workflow, in_order, union_of
+from workflow_assets.wirings import WiredSteps, Wiring, in_order, union_of
 
 
 class Declaration:
@@ -45,7 +46,8 @@ class Declaration:
 
     Args:
         name: an identifier: the job's name in Dagster, and the first part of each asset's key.
-        steps: the steps, wired by the names of their parameters. Sources may stand among them.
+        steps: the steps, wired by the names of their parameters. Sources may stand among them. Or a `Workflow`, which
+            says how they are wired.
         treatments: named changes; a plain mapping is a treatment of parameter values. Or a design of several factors,
             such as `factorial(...)`.
         replicates: how often to repeat, the names of experimental units, `units(...)` that lie in each other, or
@@ -68,7 +70,7 @@ class Declaration:
     def __init__(
         self,
         name: str,
-        steps: Sequence[Step[..., Any] | Source[Any]],
+        steps: Sequence[Step[..., Any] | Source[Any]] | Composition,
         treatments: Mapping[str, Treatment | Mapping[str, Any]] | None = None,
         replicates: int | Sequence[str] | Replicates = 1,
         hypotheses: Sequence[Hypothesis] = (),
@@ -95,13 +97,28 @@ class Declaration:
             read_treatments(treatments, broken["treatments"], faults)
         )
         self.design = treatments if isinstance(treatments, Design) else None
-        slots, among = read_steps(steps, broken["steps"], faults)
+        composed = steps.explicit() if isinstance(steps, Composition) else {}
+        slots, among = read_steps(
+            [*steps.given, *(call.step for call in composed.values())]
+            if isinstance(steps, Composition)
+            else steps,
+            broken["steps"],
+            faults,
+        )
         given = read_list(sources, "sources", "[customers, orders]", faults)
         declared = read_sources([*given, *among], broken["steps"], faults)
         check_names(slots, declared, broken["steps"], faults)
-        base = read_parameters(parameters, faults)
-        self.workflows: Mapping[str, Workflow] = FrozenDict(
-            _wire_all(slots, declared, base, self.treatments, broken["steps"], faults)
+        base = {
+            **{
+                f"{slot}.{name}": value
+                for slot, call in composed.items()
+                for name, value in call.values.items()
+            },
+            **read_parameters(parameters, faults),
+        }
+        wires = {slot: call.wires for slot, call in composed.items()}
+        self.workflows: Mapping[str, WiredSteps] = FrozenDict(
+            _wire_all(slots, declared, base, self.treatments, broken["steps"], faults, wires)
         )
         unwired = {*broken["treatments"], *(name for name in self.treatments if name not in self.workflows)}
         unsound = {"treatments": unwired, "steps": broken["steps"]}
@@ -168,7 +185,7 @@ class Declaration:
         return self.preregistration.experiment if self.preregistration else self.name
 
     @property
-    def workflow(self) -> Workflow:
+    def workflow(self) -> WiredSteps:
         """The workflow of the baseline."""
         return self.workflows[BASELINE]
 
@@ -266,7 +283,10 @@ class Declaration:
                     str(node.step.legacy_rng),
                 ]
                 parts += [f"{name}={form}" for name, form in sorted(node.forms.items())]
-                parts += [f"{name}<{provider}" for name, provider in sorted(node.inputs.items())]
+                parts += [
+                    f"{name}<{provider} {node.outputs.get(name, '')}".rstrip()
+                    for name, provider in sorted(node.inputs.items())
+                ]
         parts += [hypothesis.identity() for hypothesis in self.hypotheses]
         parts += [f"{family} by {method}" for family, method in self.families.items()]
         return digest(*parts)
@@ -279,10 +299,11 @@ def _wire_all(
     treatments: Mapping[str, Treatment],
     broken: Collection[str],
     faults: Faults,
-) -> dict[str, Workflow]:
+    wires: Mapping[str, Mapping[str, Any]],
+) -> dict[str, WiredSteps]:
     """Wire the workflow of every treatment; those with faults are left out."""
-    workflows: dict[str, Workflow] = {}
-    baseline = Wiring(slots, dict(declared), parameters, faults, broken=broken)
+    workflows: dict[str, WiredSteps] = {}
+    baseline = Wiring(slots, dict(declared), parameters, faults, broken=broken, wires=wires)
     made = baseline.wire()
     if made is not None:
         workflows[BASELINE] = made
@@ -320,6 +341,7 @@ def _wire_all(
             own=treatment.parameters,
             treatment=name,
             broken=broken,
+            wires=wires,
         ).wire()
         if made is not None:
             workflows[name] = made
@@ -335,7 +357,7 @@ def _still_fits(address: str, treatment: Treatment, steps: Mapping[str, Step[...
 
 
 def _check_together(
-    workflows: Mapping[str, Workflow], declared: Mapping[str, Source[Any]], faults: Faults
+    workflows: Mapping[str, WiredSteps], declared: Mapping[str, Source[Any]], faults: Faults
 ) -> None:
     """Note what only all treatments together show."""
     cycle = in_order(union_of(list(workflows.values())))[1]

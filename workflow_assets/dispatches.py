@@ -251,8 +251,8 @@ class Dispatch:
             seconds = done.seconds / len(nodes)
             self._seconds = 0.5 * (self._seconds + seconds) if self._seconds else seconds
             self._largest = max(self._largest, len(nodes))
-        for name, key in done.sources.items():
-            self.run.references.note((name,), "", key)
+        for asset, key in done.sources.items():
+            self.run.references.note(asset, "", key)
         if self.copies is not None:
             self.copies.back(done.others)
         by_unit = {node.unit: node for node in nodes}
@@ -271,7 +271,8 @@ class Dispatch:
                     before.computed = False  # it is told once, with the first cell that uses it
             seed, keys = node.replicate.seed, node.replicate.keys
             outcome = CellOutcome(
-                *(cell.treatment, cell.replicate, seed, cell.records, computed, cell.failure, steps, keys)
+                *(cell.treatment, cell.replicate, seed, cell.records, computed, cell.failure, steps, keys),
+                cell.failures,
             )
             if self.copies is not None:
                 self.copies.back(outcome.records.values())

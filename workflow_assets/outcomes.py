@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any, NamedTuple
 
+from workflow_assets.mappings import FrozenDict
 from workflow_assets.plans import PlannedStep
 from workflow_assets.store.base import Record, Store
 from workflow_assets.store.codecs import Encoded, independent_copy
@@ -33,6 +34,7 @@ class CellOutcome(NamedTuple):
     """What became of one cell: the records of its steps' data, and the failure if there was one.
 
     `computed` names the slots that were computed now; the others were stored, or shared with an earlier cell.
+    `failures` has, for each slot that was wanted and has no datum, what went wrong first: in it, or in what it follows.
     """
 
     treatment: str
@@ -43,6 +45,7 @@ class CellOutcome(NamedTuple):
     failure: Failure | None
     steps: Mapping[str, PlannedStep]
     keys: Mapping[PlannedStep, str]
+    failures: Mapping[str, Failure] = FrozenDict()
 
     def key(self, slot: str) -> str:
         """Give the compute key of a slot in this cell, whether or not it was wanted."""

@@ -25,7 +25,7 @@ from workflow_assets.sources import AssetSource, Source
 from workflow_assets.store.base import Store
 from workflow_assets.store.codecs import Encoded, encode, has_own_format, library_version
 from workflow_assets.streams import replicate_seed
-from workflow_assets.workflows import Node, Workflow
+from workflow_assets.wirings import Node, WiredSteps
 
 SCHEMA = "1"
 """Changes when keys are made differently, so that no old datum is taken for a new one."""
@@ -272,7 +272,7 @@ class Plan:
         return planned
 
     def _plan_treatment(
-        self, treatment: str, workflow: Workflow, shared: dict[str, PlannedStep]
+        self, treatment: str, workflow: WiredSteps, shared: dict[str, PlannedStep]
     ) -> dict[str, PlannedStep]:
         planned: dict[str, PlannedStep] = {}
         for node in workflow:
@@ -308,6 +308,8 @@ class Plan:
     def _more_parts(self, treatment: str, node: Node) -> Iterator[str]:
         """Name what else a key depends on, in words that `explain` can tell."""
         step = node.step
+        for place, output in sorted(node.outputs.items()):
+            yield f"{place} takes {output}"
         if step.legacy_rng:
             yield "legacy_rng"
         if "treatment" in step.given:

@@ -13,10 +13,13 @@ from itertools import islice
 from workflow_assets.callers import Place
 from workflow_assets.canonical import digest
 from workflow_assets.cells import Cell, Planned, Work
+from workflow_assets.mappings import FrozenDict
 from workflow_assets.outcomes import CellOutcome, Failure, Handle, Outcome
 from workflow_assets.plans import PlannedStep
 from workflow_assets.sources import AssetSource
 from workflow_assets.store.base import Record
+
+NONE: Mapping[str, Failure] = FrozenDict()
 
 _WAVE = 64
 """How many cells are claimed at a time, and stored together where that takes long."""
@@ -139,9 +142,9 @@ class Run(Work):
         """Claim the sources, and note those that are stored: nobody asks for them where all else is stored, too."""
         sources = self.plan.sources
         self.claim.add([planned.key for planned in sources.values()])
-        for name, planned in sources.items():
+        for planned in sources.values():
             if not isinstance(planned.source, AssetSource) and self.store.find(planned.key) is not None:
-                self.references.note((name,), "", planned.key)
+                self.references.note(planned.source.asset, "", planned.key)
 
 
 class ReplicateCells:
@@ -185,21 +188,28 @@ class ReplicateCells:
             treatment = cell.place.treatment
             records: dict[str, Record] = {}
             computed: list[str] = []
-            failure: Failure | None = None
+            failures: dict[str, Failure] = {}
             for slot, step in cell.wanted(wanted):
                 outcome = cell.outcome(step)
                 if isinstance(outcome, Failure):
-                    failure = failure or replace(
-                        outcome, treatment=treatment, replicate=self.key, seed=self.seed
-                    )
+                    failures[slot] = replace(outcome, treatment=treatment, replicate=self.key, seed=self.seed)
                     continue
                 records[slot] = outcome.record
                 if outcome.computed and step not in told:
                     computed.append(slot)
                 told.add(step)
             steps = self.run.plan.by_treatment[treatment]
+            failure = next(iter(failures.values()), None)
             told_cell = CellOutcome(
-                treatment, self.key, self.seed, records, frozenset(computed), failure, steps, self.keys
+                treatment,
+                self.key,
+                self.seed,
+                records,
+                frozenset(computed),
+                failure,
+                steps,
+                self.keys,
+                failures or NONE,
             )
             self.run.note(told_cell)
             yield told_cell

@@ -109,6 +109,69 @@ class AssetSource(Source[Any]):
         return _asset_source, (self.path, self.name)
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class Given(Source[Any]):
+    """An input of a workflow: a value that it begins with, or that each run is given.
+
+    Its content version is that of the value. See `Workflow`.
+    """
+
+    owner: str = ""
+    value: Any = inspect.Parameter.empty
+
+    @classmethod
+    def of(cls, owner: str, name: str, value: Any, hint: Any = inspect.Parameter.empty) -> Given:
+        """Make an input that has a value, of a declared type if there is one."""
+        made = cls(_given, name=name, slug=f"{owner}/{name}", owner=owner, value=value)
+        object.__setattr__(made, "returns", hint)
+        return made
+
+    def holding(self, value: Any) -> Given:
+        """Give the same input with a value."""
+        return Given.of(self.owner, self.name, value, self.returns)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether each run has to give the value."""
+        return self.value is inspect.Parameter.empty
+
+    @property
+    def asset(self) -> tuple[str, ...]:
+        """The key of the asset that the value is in Dagster, and in a store."""
+        return (self.owner, self.name)
+
+    @property
+    def code_version(self) -> str | None:
+        """An input has no code: it is known by its content."""
+        return "input"
+
+    @property
+    def description(self) -> str:
+        """Say what it is."""
+        return f"The input {self.name} of the workflow {self.owner}."
+
+    def __call__(self) -> Any:
+        """Give the value.
+
+        Raises `UnknownNameError` where there is none.
+        """
+        if self.is_empty:
+            raise UnknownNameError(
+                f"input {self.name!r} of workflow {self.owner!r} has no value: give it one"
+            )
+        return self.value
+
+    def __repr__(self) -> str:
+        return f"Given({self.name})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Given.of, (self.owner, self.name, self.value, self.returns)
+
+
+def _given() -> Any:
+    """What stands for the code of an input, which has none."""
+
+
 def asset_source(asset: str | Sequence[str] | Any, *, name: str | None = None) -> AssetSource:
     """Let a Dagster asset that you write yourself feed experiments.
 

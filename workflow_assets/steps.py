@@ -16,6 +16,7 @@ from workflow_assets.errors import DeclarationError, UnknownNameError, did_you_m
 from workflow_assets.functions import Registered, as_owners, declared_faults, names_around
 from workflow_assets.mappings import FrozenDict
 from workflow_assets.modules import qualified_name
+from workflow_assets.recordings import RECORDING
 from workflow_assets.traits import NO_RETRIES, Retries, read_resources, read_retries, read_timeout
 
 if TYPE_CHECKING:
@@ -104,8 +105,11 @@ class Step(Registered, Generic[P, R]):
         return f"Step({self.name}({', '.join(inspect.signature(self.function).parameters)}))"
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call the function."""
-        return self.function(*args, **kwargs)
+        """Call the function; while a workflow is being composed, write the call down instead."""
+        recorder = RECORDING.get()
+        if recorder is None:
+            return self.function(*args, **kwargs)
+        return cast("R", recorder(self, args, kwargs))
 
     @property
     def is_coroutine(self) -> bool:

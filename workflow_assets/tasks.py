@@ -70,6 +70,7 @@ class CellDone(NamedTuple):
     records: Mapping[str, Record]
     computed: frozenset[str]
     failure: Failure | None
+    failures: Mapping[str, Failure]
 
 
 class SharedDone(NamedTuple):
@@ -90,7 +91,7 @@ class Done(NamedTuple):
     shared: Sequence[SharedDone]
     cells: Sequence[CellDone]
     others: Sequence[Record]
-    sources: Mapping[str, str]
+    sources: Mapping[Asset, str]
     seconds: float
 
 
@@ -163,7 +164,7 @@ class Worker:
                 shared.append(self._share(unit, replicates.get(unit.replicate)))
         self._sharing = None
         cells = [
-            CellDone(one.treatment, one.replicate, one.records, one.computed, one.failure)
+            CellDone(one.treatment, one.replicate, one.records, one.computed, one.failure, one.failures)
             for one in run.wave([one for one in replicates.values() if one.cells], self.slots)
         ]
         others = self._others(shared, cells)
@@ -231,11 +232,11 @@ class _Loaded(References):
 
     def __init__(self, store: Store) -> None:
         super().__init__(store, "")
-        self._sources: dict[str, str] = {}
+        self._sources: dict[Asset, str] = {}
 
     def note(self, parts: Asset, partition: str, key: str) -> None:
         if not partition:
-            self._sources[parts[0]] = key
+            self._sources[parts] = key
 
     def cell_done(self) -> None:
         pass
@@ -243,7 +244,7 @@ class _Loaded(References):
     def write(self) -> None:
         pass
 
-    def taken(self) -> dict[str, str]:
+    def taken(self) -> dict[Asset, str]:
         """Give what was noted, once."""
         sources, self._sources = self._sources, {}
         return sources

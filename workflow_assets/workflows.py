@@ -1,306 +1,151 @@
-"""Workflows: steps wired to each other and to sources, told as an ordered list."""
+"""Workflows: steps that are run once, together, and what came of each."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, cast
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import Any
 
-from workflow_assets.canonical import parameter_form
-from workflow_assets.contracts.checkers import MetricType, describe
-from workflow_assets.contracts.edges import compatible, handed
-from workflow_assets.errors import ContractError, UnkeyableError, did_you_mean, excerpt, listing
-from workflow_assets.faults import Faults
-from workflow_assets.fingerprint import code_form, global_draws
-from workflow_assets.mappings import FrozenDict
-from workflow_assets.sources import Source
-from workflow_assets.steps import GIVEN, REQUIRED, Parameter, Step, private_copy
+from workflow_assets.compositions import Composition
+from workflow_assets.declarations import Declaration
+from workflow_assets.errors import UnknownNameError, WorkflowFailedError, did_you_mean
+from workflow_assets.executions import Execution
+from workflow_assets.hooks import Hooks, read_hooks
+from workflow_assets.outcomes import CellOutcome, Failure
+from workflow_assets.plans import Plan
+from workflow_assets.store.base import MemoryStore, Record, Store
+
+COMPLETED, FAILED, SKIPPED = "completed", "failed", "skipped"
 
 
-@dataclass(frozen=True)
-class Node:
-    """A step in its slot: what each input is wired to, and the configuration in effect.
+class Workflow(Composition):
+    """Steps that are wired to each other, and run once: by names, by call, or from a document.
 
-    `written` holds the canonical form of each configured value that holds no code.
+    >>> from workflow_assets import Workflow, step
+    >>> @step
+    ... def evens(numbers: list[int]) -> list[int]:
+    ...     return [one for one in numbers if one % 2 == 0]
+    >>> @step
+    ... def total(evens: list[int]) -> int:
+    ...     return sum(evens)
+    >>> by_name = Workflow("even_sum", [evens, total], inputs={"numbers": [1, 2, 3, 4]})
+    >>> with Workflow("even_sum") as by_call:
+    ...     numbers = by_call.input("numbers", [1, 2, 3, 4])
+    ...     result = total(evens(numbers))
+    >>> by_name == by_call, by_call.run()["total"]
+    (True, 6)
     """
 
-    slot: str
-    step: Step[..., Any]
-    inputs: Mapping[str, str]
-    settings: Mapping[str, Any]
-    written: Mapping[str, str] = field(repr=False)
+    def declaration(self, inputs: Mapping[str, Any] | None = None) -> Declaration:
+        """Give what is run: an experiment of one cell, which plans, keys, stores and backends know."""
+        bound = self.bound(inputs or {})
+        return Declaration(bound.name, bound, description=bound.description)
+
+    def run(
+        self,
+        store: Store | None = None,
+        *,
+        steps: Iterable[str] | None = None,
+        backend: Any = None,
+        workers: int | None = None,
+        resources: Mapping[str, Any] | None = None,
+        force: Iterable[str] = (),
+        hooks: Hooks | Iterable[Hooks] | None = None,
+        **inputs: Any,
+    ) -> WorkflowResult:
+        """Find or compute what the steps give; what fails costs only what follows from it.
+
+        Args:
+            store: where data are kept; a fresh store in memory by default.
+            steps: only these, and what they need; all by default.
+            backend: who executes them; see `Experiment.run`.
+            workers: how many at a time.
+            resources: what steps find in ``ctx.resources``.
+            force: steps to compute again although they are stored, with what follows from them.
+            hooks: functions that are told when the run and its steps begin and end.
+            inputs: values of the workflow's inputs.
+
+        Raises `DeclarationError` for an input without a value, or of a wrong type.
+        """
+        store = MemoryStore() if store is None else store
+        declaration = self.declaration(inputs)
+        plan = Plan(declaration, store)
+        execution = Execution(backend, workers, resources=resources, hooks=read_hooks(hooks))
+        execution.check(declaration)
+        (outcome,) = execution.cells(plan, store, plan.cells(), steps, force=tuple(force))
+        return WorkflowResult(
+            self, outcome, store, frozenset(plan.declaration.slots if steps is None else steps)
+        )
+
+
+class WorkflowResult:
+    """What came of each step of a workflow: its state, and its value, read when asked for."""
+
+    def __init__(
+        self, workflow: Composition, outcome: CellOutcome, store: Store, wanted: frozenset[str]
+    ) -> None:
+        self.workflow = workflow
+        self.store = store
+        self._outcome = outcome
+        self._wanted = wanted
+
+    @cached_property
+    def states(self) -> dict[str, str]:
+        """The state of each step, in their order: "completed", "failed", "skipped" or "pending"."""
+        return {slot: self._state(slot) for slot in self.workflow}
+
+    def _state(self, slot: str) -> str:
+        if slot in self._outcome.records:
+            return COMPLETED
+        failure = self._outcome.failures.get(slot)
+        if failure is not None:
+            return FAILED if failure.step == slot else SKIPPED
+        # What is not stored has a state by what follows from it.
+        if any(one.step == slot for one in self._outcome.failures.values()):
+            return FAILED
+        return (
+            COMPLETED
+            if self.workflow.wired.nodes[slot].step.transient and slot in self._wanted
+            else "pending"
+        )
 
     @property
-    def forms(self) -> dict[str, str]:
-        """The canonical form of each configured value, which is what enters the compute key.
+    def status(self) -> str:
+        """The state of the whole: "failed" if a step failed."""
+        return FAILED if self._outcome.failures else COMPLETED
 
-        Values that hold code are written anew each time: in a notebook, what a function depends on may change.
+    @property
+    def failures(self) -> dict[str, Failure]:
+        """The failures of the steps that failed themselves."""
+        return {one.step: one for one in self._outcome.failures.values()}
+
+    @property
+    def computed(self) -> frozenset[str]:
+        """The steps that were computed now; the others were stored."""
+        return self._outcome.computed
+
+    def record(self, step: str) -> Record:
+        """Give the record of a step's datum.
+
+        Raises `WorkflowFailedError` if it has none, with the failure, and `UnknownNameError` for another name.
         """
-        return {
-            name: self.written.get(name) or parameter_form(value, f"{self.slot}.{name}", code_form)
-            for name, value in self.settings.items()
-        }
+        if step in self._outcome.records:
+            return self._outcome.records[step]
+        if step not in self.states:
+            raise UnknownNameError(f"no step is called {step!r}: {did_you_mean(step, self.states)}")
+        if failure := self._outcome.failures.get(step):
+            raise WorkflowFailedError(
+                f"step {step!r} was {self.states[step]}: {failure}\n{failure.traceback}"
+            )
+        raise UnknownNameError(f"step {step!r} keeps nothing: it is transient, or was not asked for")
 
+    def __getitem__(self, step: str) -> Any:
+        """Give a step's value, a fresh object each time; raise as `record` does."""
+        return self.store.load(self.record(step))
 
-@dataclass(frozen=True)
-class Workflow:
-    """Steps in an order in which each follows what it depends on, and the sources that they read."""
-
-    nodes: Mapping[str, Node]
-    sources: Mapping[str, Source[Any]]
-
-    def __iter__(self) -> Iterator[Node]:
-        return iter(self.nodes.values())
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.states)
 
     def __repr__(self) -> str:
-        return f"Workflow({' → '.join([*self.sources, *self.nodes])})"
-
-    def metrics(self) -> dict[str, MetricType]:
-        """Give the metrics that the steps declare, by their full names."""
-        metrics: dict[str, MetricType] = {}
-        for node in self:
-            metrics.update(node.step.metric_names())
-        return metrics
-
-
-@dataclass
-class Wiring:
-    """Wires steps by the names of their parameters, and notes every fault that prevents it.
-
-    Args:
-        steps: the steps by slot.
-        sources: the sources by the name that steps ask for; those found where steps are defined are added.
-        parameters: values by ``slot.parameter``.
-        faults: where faults are noted.
-        own: the addresses whose values are the treatment's own.
-        treatment: the treatment's name; empty for the baseline.
-        broken: names whose faults are told elsewhere; what asks for them is no fault of its own.
-    """
-
-    steps: Mapping[str, Step[..., Any]]
-    sources: dict[str, Source[Any]]
-    parameters: Mapping[str, Any]
-    faults: Faults
-    own: Collection[str] = ()
-    treatment: str = ""
-    broken: Collection[str] = ()
-
-    def wire(self) -> Workflow | None:
-        """Give the workflow; None where there are faults."""
-        before = len(self.faults)
-        owned = self._by_slot()
-        nodes = {slot: self._node(slot, step, owned[slot]) for slot, step in self.steps.items()}
-        order, cycle = in_order(
-            {slot: [name for name in node.inputs.values() if name in nodes] for slot, node in nodes.items()}
-        )
-        if len(cycle) == 2:
-            place = f"{cycle[0]}.{cycle[0]}"
-            self._fault(
-                f"{place} has the name of its own step, which cannot be its own input: rename one", place
-            )
-        elif cycle:
-            self._fault(
-                f"steps depend on each other in a circle: {' → '.join(cycle)}", "circle", frozenset(cycle)
-            )
-        if cycle or self.broken or len(self.faults) > before or not all(map(_is_complete, nodes.values())):
-            return None
-        used = {name for node in nodes.values() for name in node.inputs.values()}
-        sources = {name: source for name, source in self.sources.items() if name in used}
-        return Workflow(FrozenDict({slot: nodes[slot] for slot in order}), FrozenDict(sources))
-
-    def _fault(self, text: str, *key: Any) -> None:
-        self.faults.add(f"treatment {self.treatment!r}: {text}" if self.treatment else text, *key)
-
-    def _by_slot(self) -> dict[str, dict[str, Any]]:
-        owned: dict[str, dict[str, Any]] = {slot: {} for slot in self.steps}
-        known = [
-            f"{slot}.{parameter.name}"
-            for slot, step in self.steps.items()
-            for parameter in step.parameters.values()
-            if parameter.default is not REQUIRED or not self._provider(step, parameter.name)
-        ]
-        for address, value in self.parameters.items():
-            slot, _, name = address.partition(".")
-            origin = self.treatment if address in self.own else ""
-            if slot in self.steps and name in self.steps[slot].parameters:
-                owned[slot][name] = value
-            elif slot in self.steps and name in GIVEN:
-                self._fault(
-                    f"{address!r} is given by the engine and cannot be set", "address", address, origin
-                )
-            elif slot not in self.broken:
-                near = did_you_mean(address, known)
-                self._fault(f"{address!r} is no parameter of any step: {near}", "address", address, origin)
-        return owned
-
-    def _node(self, slot: str, step: Step[..., Any], owned: Mapping[str, Any]) -> Node:
-        inputs: dict[str, str] = {}
-        settings: dict[str, Any] = {}
-        written: dict[str, str] = {}
-        for parameter in step.parameters.values():
-            name, place = parameter.name, f"{slot}.{parameter.name}"
-            origin = self.treatment if place in self.own else ""
-            code = id(step.function)
-            provider = self._provider(step, name)
-            if provider is not None and name in owned:
-                self._fault(
-                    f"{place} is wired to {_kind(provider)} {name!r} and cannot be set to a value too",
-                    *("set", code, name, origin),
-                )
-            elif provider is not None and parameter.default is not REQUIRED:
-                self._fault(
-                    f"{place} could be {_kind(provider)} {name!r} or the parameter with default "
-                    f"{excerpt(parameter.default)}: rename one of them",
-                    *("ambiguous", code, name),
-                )
-            elif provider is not None:
-                inputs[name] = name
-                self._connect(place, provider, parameter, code)
-            elif name in owned or parameter.default is not REQUIRED:
-                self._configure(
-                    place, step, parameter, owned, (settings, written), ("value", code, place, origin)
-                )
-            elif name not in self.broken:
-                near = did_you_mean(
-                    name, [*(other for other in self.steps if other != slot), *self.sources, *GIVEN]
-                )
-                self._fault(
-                    f"{place} is provided by nobody: no step or source is called {name!r} ({near}), it has no "
-                    f"default, and parameters={{{place!r}: ...}} does not set it",
-                    *("nobody", code, name),
-                )
-        return Node(slot, step, FrozenDict(inputs), FrozenDict(settings), FrozenDict(written))
-
-    def _provider(self, step: Step[..., Any], name: str) -> Step[..., Any] | Source[Any] | None:
-        return self.steps.get(name) or self.sources.get(name) or _source_in_scope(step, name)
-
-    def _connect(
-        self, place: str, provider: Step[..., Any] | Source[Any], parameter: Parameter, code: int
-    ) -> None:
-        name = parameter.name
-        if isinstance(provider, Source) and self.sources.setdefault(name, provider) is not provider:
-            text = f"two different sources are called {name!r}; say which in sources=[...]"
-            self._fault(text, "source", name)
-        transient = isinstance(provider, Step) and provider.transient
-        given = provider.returns if transient else handed(provider.returns)
-        if not compatible(given, parameter.annotation):
-            stored = "" if given is provider.returns else f", of which others are handed {describe(given)}"
-            self._fault(
-                f"{_kind(provider)} {name!r} gives {describe(provider.returns)}{stored}, but {place} takes "
-                f"{describe(parameter.annotation)}",
-                *("edge", id(provider.function), code, name),
-            )
-
-    def _configure(
-        self,
-        place: str,
-        step: Step[..., Any],
-        parameter: Parameter,
-        owned: Mapping[str, Any],
-        made: tuple[dict[str, Any], dict[str, str]],
-        key: tuple[Any, ...],
-    ) -> None:
-        value = owned.get(parameter.name, parameter.default)
-        reason = ""
-        try:
-            value = private_copy(value)
-        except Exception as error:  # noqa: BLE001 - whatever the value's own methods raise
-            reason = str(error)
-        code: list[Any] = []
-
-        def read(thing: Any) -> str:
-            code.append(thing)
-            return code_form(thing)
-
-        try:
-            if (
-                value is not None or parameter.default is not None
-            ):  # `x: int = None` is a common way to say "unset"
-                from workflow_assets.contracts.coercions import coerce  # workers do without pydantic
-
-                value = coerce(value, parameter.annotation, place)
-            form = parameter_form(value, place, read)
-        except (ContractError, UnkeyableError) as error:
-            self._fault(str(error), *key)
-            return
-        settings, written = made
-        settings[parameter.name] = value
-        if not code:
-            written[parameter.name] = form
-        if reason:
-            self._fault(
-                f"{place} = {excerpt(value)} cannot be copied, so that it could change under way: {reason}",
-                *key,
-            )
-        draws = () if step.legacy_rng else global_draws([value, *code])
-        if draws:
-            self._fault(
-                f"{place} = {excerpt(value)} draws from {listing(draws)}, whose numbers depend on everything "
-                "that ran before: pass what takes a generator as an argument, or declare step "
-                f"{step.name!r} with legacy_rng=True",
-                *key,
-            )
-
-
-def _source_in_scope(step: Step[..., Any], name: str) -> Source[Any] | None:
-    """Find a source where the step is defined: by a variable of that name first, then by the source's own name."""
-    for scope in (step.scope, getattr(step.function, "__globals__", {})):
-        candidate = scope.get(name)
-        if isinstance(candidate, Source) and candidate.name == name:
-            return candidate
-    for scope in (step.scope, getattr(step.function, "__globals__", {})):
-        for candidate in scope.values():
-            if issubclass(type(candidate), Source) and candidate.name == name:
-                return cast("Source[Any]", candidate)
-    return None
-
-
-def _is_complete(node: Node) -> bool:
-    """Whether nothing is missing whose fault was told before."""
-    return len(node.inputs) + len(node.settings) == len(node.step.parameters)
-
-
-def _kind(provider: Step[..., Any] | Source[Any]) -> str:
-    return "source" if isinstance(provider, Source) else "step"
-
-
-def in_order(dependencies: Mapping[str, Sequence[str]]) -> tuple[list[str], list[str]]:
-    """Order slots so that each follows what it depends on, else in the order given; or name a cycle.
-
-    >>> in_order({"score": ["model"], "model": []})
-    (['model', 'score'], [])
-    >>> in_order({"a": ["b"], "b": ["a"]})
-    ([], ['a', 'b', 'a'])
-    """
-    order: list[str] = []
-    state: dict[str, bool] = {}
-    for start in dependencies:
-        stack = [(start, iter(dependencies[start]))] if start not in state else []
-        state.setdefault(start, False)
-        while stack:
-            slot, pending = stack[-1]
-            following = next(pending, None)
-            if following is None:
-                stack.pop()
-                if not state[slot]:
-                    state[slot] = True
-                    order.append(slot)
-            elif following not in state:
-                state[following] = False
-                stack.append((following, iter(dependencies[following])))
-            elif not state[following]:
-                path = [name for name, _ in stack]
-                return [], [*path[path.index(following) :], following][::-1]
-    return order, []
-
-
-def union_of(workflows: Sequence[Workflow]) -> dict[str, list[str]]:
-    """Give what each slot depends on in any of several workflows: their assets share one lineage."""
-    dependencies: dict[str, list[str]] = {}
-    for workflow in workflows:
-        for node in workflow:
-            known = dependencies.setdefault(node.slot, [])
-            known.extend(
-                name for name in node.inputs.values() if name in workflow.nodes and name not in known
-            )
-    return dependencies
+        told = ", ".join(f"{step}: {state}" for step, state in self.states.items())
+        return f"WorkflowResult({self.workflow.name}: {told})"

@@ -10,7 +10,7 @@ from workflow_assets.canonical import digest
 from workflow_assets.declarations import Declaration
 from workflow_assets.fingerprint import Fingerprint
 from workflow_assets.sources import Source
-from workflow_assets.workflows import Workflow
+from workflow_assets.wirings import WiredSteps
 
 
 class CodeVersions:
@@ -37,13 +37,16 @@ class CodeVersions:
                 variants.setdefault(slot, set()).add(version)
         return {slot: digest(*sorted(versions)) for slot, versions in variants.items()}
 
-    def _workflow(self, treatment: str, workflow: Workflow) -> dict[str, str]:
+    def _workflow(self, treatment: str, workflow: WiredSteps) -> dict[str, str]:
         versions = {name: self.source(source) for name, source in workflow.sources.items()}
         for node in workflow:
             step = node.step
             parts = [self._prints[id(step)].digest, step.stream or node.slot]
             parts += [f"{name}={form}" for name, form in sorted(node.forms.items())]
-            parts += [f"{name}<{versions[provider]}" for name, provider in sorted(node.inputs.items())]
+            parts += [
+                f"{name}<{versions[provider]} {node.outputs.get(name, '')}".rstrip()
+                for name, provider in sorted(node.inputs.items())
+            ]
             if step.random:
                 parts.append(f"seed {self.declaration.seed} {step.legacy_rng}")
             if "treatment" in step.given:

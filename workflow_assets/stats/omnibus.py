@@ -107,8 +107,8 @@ def welch_anova(groups: Arms) -> Omnibus:
     """Test whether several independent treatments have the same mean, however differently they spread.
 
     Welch (1951), "On the comparison of several mean values"; R: oneway.test(value ~ treatment). Needs at least 2 values
-    in each treatment, which vary. At alpha 5 % four treatments alike are found to differ in 5.1 % of cases with 12 values
-    or more in each, and in 5.4 % with 8, 5.6 % with 6 or 6.5 % with 4 in that which spreads most.
+    in each treatment, which vary. At alpha 5 % four treatments alike are found to differ in 5.1 % of cases with 12
+    values or more in each, and in 5.4 % with 8, 5.6 % with 6 or 6.5 % with 4 in that which spreads most.
 
     >>> result = welch_anova({"a": [5.1, 4.9, 6.2], "b": [4.8, 4.1, 5.9], "c": [6.6, 7.1, 6.9]})
     >>> round(result.statistic, 4), [round(df, 4) for df in result.df], round(result.p, 4)
