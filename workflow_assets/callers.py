@@ -16,6 +16,7 @@ from workflow_assets.resources import Resources
 from workflow_assets.steps import REQUIRED, private_copy
 from workflow_assets.store.codecs import drained
 from workflow_assets.streams import GlobalGenerator, generator, integer, seeded_globals
+from workflow_assets.wirings import item_type
 
 if TYPE_CHECKING:
     import asyncio
@@ -131,7 +132,9 @@ class Caller:
             if name not in node.step.parameters or name in node.templates:
                 continue
             annotation = node.step.parameters[name].annotation
-            produced = given.source.returns if isinstance(given, PlannedSource) else given.node.step.returns
+            produced = given.source.returns if isinstance(given, PlannedSource) else given.node.step.gives
+            if name in node.step.over:
+                produced = item_type(produced)
             look = checker(annotation) if annotation is not REQUIRED and annotation != produced else None
             if look is not None:
                 self.inputs[name] = look
@@ -151,10 +154,9 @@ class Caller:
         global generator was used without saying so, `SuspectError` where it may have been another step that used it
         (so that this one is to be called again, `alone`), and whatever the function raises.
         """
-        arguments.update(self.settings)
-        for name in self.copied:
-            arguments[name] = private_copy(self.settings[name])
-        if self.assembled is not None:
+        if not self.step.over:
+            self.add_settings(arguments)
+        if self.assembled is not None and not self.step.over:
             arguments = self.assembled(arguments)
         for name, look in self.inputs.items():
             if fault := look(arguments[name]):
@@ -170,6 +172,12 @@ class Caller:
             if self.scalar is float and type(value) is int:
                 value = float(value)
         return value, context.recorded() if context is not None else []
+
+    def add_settings(self, arguments: dict[str, Any]) -> None:
+        """Add what is configured, the callee's own."""
+        arguments.update(self.settings)
+        for name in self.copied:
+            arguments[name] = private_copy(self.settings[name])
 
     def _called(self, arguments: dict[str, Any], place: Place, alone: bool) -> Any:
         """Give what the function returns, and see to it that it draws from no generator of the process's."""

@@ -11,23 +11,35 @@ import random
 import time
 import traceback
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from math import inf
 from typing import Any, NamedTuple
 
 from workflow_assets.callers import Caller, Place, Recorded, Surroundings, SuspectError
+from workflow_assets.canonical import digest
 from workflow_assets.contracts.checkers import checker
 from workflow_assets.errors import (
     CodecError,
     ContractError,
     CorruptDatumError,
+    ItemsFailedError,
     ResourceError,
     StoreError,
     WorkflowAssetsError,
 )
 from workflow_assets.hooks import Listeners
+from workflow_assets.items import (
+    Collection,
+    ItemStore,
+    call_each,
+    combined,
+    failure_of,
+    item_digest,
+    items_key,
+)
 from workflow_assets.outcomes import Failure, Handle, Outcome
 from workflow_assets.plans import Plan, PlannedSource, PlannedStep
 from workflow_assets.provenance import Origins
@@ -82,6 +94,7 @@ class Work:
                 self._uses[given] += inf if often else 1
         self.found: Mapping[str, Record | None] = {}
         self.looked = 0.0
+        self.partial: dict[Planned, Collection] = {}  # what the items of steps came to of which some failed
         self.lost = 0  # data that another run, at work on the same, has stored first
         if compute:
             store.check_writable()
@@ -214,18 +227,87 @@ class Cell:
     def _attempt(self, planned: PlannedStep) -> _Evaluated | Failure:
         """Call the function of a step, again where that may help; raise what the last attempt raises."""
         caller = self.run.caller(planned)
+        if planned.node.step.over:
+            return self._on_each(planned, caller)
+
+        def arguments() -> dict[str, Any] | Failure:
+            made = {}
+            for parameter, given in planned.inputs:
+                made[parameter] = argument = self._argument(given)
+                if isinstance(argument, Failure):
+                    return argument
+            return made
+
+        tried = self._tried(planned, caller, arguments, self.place)
+        if isinstance(tried, Failure):
+            return tried
+        value, recorded, seconds = tried
+        return _Evaluated(value, caller.metrics(value, recorded), recorded, seconds)
+
+    def _on_each(self, planned: PlannedStep, caller: Caller) -> _Evaluated | Failure:
+        """Call the function of a step on each item; what failed of those before fails alone."""
+        started = time.perf_counter()
+        step, store = planned.node.step, self.run.store
+        arguments: dict[str, Any] = {}
+        upstream: Failure | None = None
+        for parameter, given in planned.inputs:
+            argument = self._argument(given)
+            if isinstance(argument, Failure):
+                partial = self.run.partial.get(given)
+                if partial is None or parameter not in step.over:
+                    return argument
+                upstream, argument = upstream or argument, partial.whole()
+            arguments[parameter] = argument
+        caller.add_settings(arguments)
+        if caller.assembled is not None:
+            arguments = caller.assembled(arguments)
+        collection, items = combined(arguments, step.over, step.combine)
+        whole = {name: value for name, value in arguments.items() if name not in step.over}
+        fixed = [f"{name} {item_digest(value, store.pickles)}" for name, value in sorted(whole.items())]
+        place = f"seed {self.place.seed:x} {planned.stream}" if step.random else ""
+        key = digest("items", planned.static, place, *fixed)
+        made = {"run": self.run.run_id, "created": round(time.time(), 3)}
+        kept = ItemStore(store, (self.run.plan.declaration.name, planned.name, f"items-{key[:16]}"), made)
+
+        def call(given: dict[str, Any], seed: int) -> tuple[Any, Recorded]:
+            own = self.place._replace(seed=seed) if random else self.place
+            tried = self._tried(planned, caller, lambda: dict(given) if again else given, own)
+            assert not isinstance(tried, Failure)
+            return tried[0], tried[1]
+
+        random, again = step.random, step.retries.times or self.run.surroundings.guarded
+        force = planned in self.run.forced or not step.memo
+        calls = call_each(collection, items, step.over, whole, call, kept, key, force=force)
+        kept.tell(items_key(self._key(planned)), calls.table)
+        if not calls.failures and upstream is None:
+            seconds = time.perf_counter() - started
+            return _Evaluated(calls.collection.whole(), {}, calls.recorded, seconds)
+        self.run.partial[planned] = calls.collection
+        if not calls.failures:
+            assert upstream is not None
+            return replace(upstream, message=f"{upstream.message}; {failure_of(calls, planned.name)}")
+        error = ItemsFailedError(failure_of(calls, planned.name))
+        error.__cause__ = calls.failures[0][1]
+        return self._failure(planned, error)
+
+    def _tried(
+        self,
+        planned: PlannedStep,
+        caller: Caller,
+        make: Callable[[], dict[str, Any] | Failure],
+        place: Place,
+    ) -> tuple[Any, Recorded, float] | Failure:
+        """Call a function with fresh arguments, again where that may help."""
         retries = planned.node.step.retries
         attempt, alone, again = 1, False, False
         while True:
-            arguments = {}
-            for parameter, given in planned.inputs:
-                arguments[parameter] = argument = self._argument(given)
-                if isinstance(argument, Failure):
-                    return argument
+            arguments = make()
+            if isinstance(arguments, Failure):
+                return arguments
             try:
                 with self._told(planned, attempt, again) if self.run.listeners.steps else _UNTOLD:
                     started = time.perf_counter()
-                    value, recorded = caller.call(arguments, self.place, alone=alone)
+                    value, recorded = caller.call(arguments, place, alone=alone)
                     seconds = time.perf_counter() - started
             except SuspectError:
                 alone = again = True
@@ -237,7 +319,7 @@ class Cell:
                 self._wait(planned, retries, attempt, error)
                 attempt, again = attempt + 1, False
             else:
-                return _Evaluated(value, caller.metrics(value, recorded), recorded, seconds)
+                return value, recorded, seconds
 
     @contextmanager
     def _told(self, planned: PlannedStep, attempt: int, again: bool) -> Iterator[None]:

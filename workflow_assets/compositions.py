@@ -247,6 +247,7 @@ class Composition:
             [
                 node.slot,
                 node.step.slug,
+                [*node.step.over, node.step.combine] if node.step.over else [],
                 sorted(node.inputs.items()),
                 sorted(node.outputs.items()),
                 sorted(node.forms.items()),

@@ -281,6 +281,7 @@ class Declaration:
                     prints[id(node.step)].digest,
                     node.step.stream or "",
                     str(node.step.legacy_rng),
+                    *((node.step.combine, *node.step.over) if node.step.over else ()),
                 ]
                 parts += [f"{name}={form}" for name, form in sorted(node.forms.items())]
                 parts += [

@@ -12,6 +12,7 @@ Every error says what was given, what was expected, what to do, and which names 
     ├── UnknownNameError       a name that the experiment, store or result does not have
     │   └── UnknownResourceError  a step asks for a resource that the run was not given
     ├── CellsFailedError       some cells of a run failed; `failures` lists them
+    ├── ItemsFailedError       a step failed for some items of a collection
     ├── WorkflowFailedError    a step's value was asked for that failed, or follows from one that did
     ├── GateError              a gate does not accept a verdict; `exit_code` says which kind
     ├── ReportError            a saved report cannot be read
@@ -87,6 +88,10 @@ class UnknownResourceError(UnknownNameError, KeyError):
 
 class CellsFailedError(WorkflowAssetsError):
     """Some cells of a run failed. The others finished, and their results are kept."""
+
+
+class ItemsFailedError(WorkflowAssetsError):
+    """A step failed for some items of a collection; what the others came to is kept."""
 
 
 class WorkflowFailedError(WorkflowAssetsError):

@@ -310,6 +310,8 @@ class Plan:
         step = node.step
         for place, output in sorted(node.outputs.items()):
             yield f"{place} takes {output}"
+        if step.over:
+            yield f"each {step.combine} of {', '.join(step.over)}"
         if step.legacy_rng:
             yield "legacy_rng"
         if "treatment" in step.given:

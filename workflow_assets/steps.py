@@ -8,7 +8,7 @@ import sys
 import types
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
 from workflow_assets.contracts.checkers import MetricType, Reported, metric_type
 from workflow_assets.contracts.hints import marks_of, plain_hint, read_hints, unit_of
@@ -29,6 +29,10 @@ GIVEN = ("rng", "seed", "replicate", "treatment", "ctx")
 """Parameters of these names are given by the engine."""
 
 REQUIRED = inspect.Parameter.empty
+
+Combine = Literal["zip", "product"]
+COMBINATIONS = ("zip", "product")
+"""How the items of several parameters are taken together."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,8 @@ class Step(Registered, Generic[P, R]):
     records: type[Metrics] | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     owners: tuple[str, ...] = ()
+    over: tuple[str, ...] = ()
+    combine: Combine = "zip"
     scope: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -85,7 +91,13 @@ class Step(Registered, Generic[P, R]):
         )
         self._set("returns", hints.get("return", REQUIRED))
         self._set("tags", FrozenDict(self.tags))
-        self._set("metrics", FrozenDict(_declared_metrics(self, faults)))
+        faults += _each_faults(self)
+        returns = self.returns
+        self._set(
+            "gives",
+            types.GenericAlias(list, (returns,)) if self.over and returns is not REQUIRED else returns,
+        )
+        self._set("metrics", FrozenDict({} if self.over else _declared_metrics(self, faults)))
         self._take_after_function()
         if self.transient and self.metrics:
             faults.append("it is transient, so that nothing would keep the metrics it reports")
@@ -95,6 +107,8 @@ class Step(Registered, Generic[P, R]):
     given: frozenset[str] = field(init=False, repr=False)
     parameters: Mapping[str, Parameter] = field(init=False, repr=False)
     returns: Any = field(init=False, repr=False)
+    gives: Any = field(init=False, repr=False)
+    """What others are handed: what it returns, or for a step on each item a list of these."""
     metrics: Mapping[str, MetricType] = field(init=False, repr=False)
     """Metric names as they end: a field's name, or "" for a step that returns one number."""
 
@@ -124,6 +138,26 @@ class Step(Registered, Generic[P, R]):
     def named(self, name: str) -> Step[P, R]:
         """Use one function for another slot: ``model.named("second_model")``."""
         return self if name == self.name else replace(self, name=name)
+
+    def each(self, *parameters: str, combine: Combine = "zip") -> Step[..., list[R]]:
+        """Call it on each item of what some parameters are handed, by default of the first one.
+
+        Items are those of a list, array or what a step yielded, the values of a mapping, or the rows of a frame (as
+        mappings); the other parameters are handed whole. What it gives is a list, or a mapping with the same keys. An
+        item that fails fails alone; what is stored of the others is not computed again.
+
+        Args:
+            parameters: those whose items are taken together, one of each.
+            combine: "zip" needs as many items of each parameter; "product" takes every combination.
+
+        >>> @step
+        ... def double(number: int) -> int:
+        ...     return 2 * number
+        >>> double.each().over
+        ('number',)
+        """
+        named = parameters or tuple(self.parameters)[:1]
+        return cast("Step[..., list[R]]", replace(self, over=named, combine=combine))
 
     def metric_names(self) -> dict[str, MetricType]:
         """Give the declared metrics by their full names, such as ``score.accuracy``."""
@@ -263,6 +297,20 @@ def _option_faults(one: Any) -> list[str]:
         for option, value in options.items()
         if not isinstance(value, bool)
     ]
+    return faults
+
+
+def _each_faults(one: Any) -> list[str]:
+    known = list(one.parameters)
+    faults = [
+        f"it cannot be called on each {name!r}, which is no parameter of it: {did_you_mean(str(name), known)}"
+        for name in one.over
+        if name not in known
+    ]
+    if one.combine not in COMBINATIONS:
+        faults.append(f"combine = {one.combine!r}: {did_you_mean(str(one.combine), COMBINATIONS)}")
+    if len(set(one.over)) < len(one.over):
+        faults.append("it is called on each item of one parameter twice: name each parameter once")
     return faults
 
 

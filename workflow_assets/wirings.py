@@ -253,7 +253,7 @@ class Wiring:
                 )
             elif provider is not None:
                 inputs[name] = name
-                self._connect(place, provider, parameter, code)
+                self._connect(place, provider, parameter, code, name in step.over)
             elif name in owned or parameter.default is not REQUIRED:
                 self._configure(
                     place, step, parameter, owned, (settings, written), ("value", code, place, origin)
@@ -312,7 +312,8 @@ class Wiring:
             return Part(place, wire.output)
         inputs[place] = wire.name
         if not wire.output:
-            self._fit(address, provider, parameter, id(step.function))
+            single = parameter.name in step.over and place == parameter.name
+            self._fit(address, provider, parameter, id(step.function), single)
         elif (known := output_names(provider.returns)) is not None and wire.output not in known:
             near = did_you_mean(wire.output, list(known))
             self._fault(
@@ -324,22 +325,33 @@ class Wiring:
         return self.steps.get(name) or self.sources.get(name) or _source_in_scope(step, name)
 
     def _connect(
-        self, place: str, provider: Step[..., Any] | Source[Any], parameter: Parameter, code: int
+        self,
+        place: str,
+        provider: Step[..., Any] | Source[Any],
+        parameter: Parameter,
+        code: int,
+        single: bool,
     ) -> None:
         name = parameter.name
         if isinstance(provider, Source) and self.sources.setdefault(name, provider) is not provider:
             text = f"two different sources are called {name!r}; say which in sources=[...]"
             self._fault(text, "source", name)
-        self._fit(place, provider, parameter, code)
+        self._fit(place, provider, parameter, code, single)
 
     def _fit(
-        self, place: str, provider: Step[..., Any] | Source[Any], parameter: Parameter, code: int
+        self,
+        place: str,
+        provider: Step[..., Any] | Source[Any],
+        parameter: Parameter,
+        code: int,
+        single: bool,
     ) -> None:
         """Note a type that cannot be handed on."""
         name = provider.name
         transient = isinstance(provider, Step) and provider.transient
-        given = provider.returns if transient else handed(provider.returns)
-        if not compatible(given, parameter.annotation):
+        gives = provider.gives if isinstance(provider, Step) else provider.returns
+        given = gives if transient else handed(gives)
+        if not compatible(item_type(given) if single else given, parameter.annotation):
             stored = "" if given is provider.returns else f", of which others are handed {describe(given)}"
             self._fault(
                 f"{_kind(provider)} {name!r} gives {describe(provider.returns)}{stored}, but {place} takes "
@@ -357,6 +369,8 @@ class Wiring:
         key: tuple[Any, ...],
     ) -> None:
         value = owned.get(parameter.name, parameter.default)
+        if parameter.name in step.over:  # what it is of are the items
+            parameter = replace(parameter, annotation=REQUIRED)
         reason = ""
         try:
             value = private_copy(value)
@@ -417,6 +431,20 @@ def _is_complete(node: Node) -> bool:
         name in node.inputs or name in node.settings or name in node.templates
         for name in node.step.parameters
     )
+
+
+def item_type(hint: Any) -> Any:
+    """Give what the items of a declared collection are, if it says so.
+
+    >>> item_type(list[int]), item_type(dict[str, float])
+    (<class 'int'>, <class 'float'>)
+    """
+    origin, inner = get_origin(hint), get_args(hint)
+    if not isinstance(origin, type) or not inner or inner[-1] is ...:
+        return REQUIRED
+    if issubclass(origin, Mapping) and len(inner) == 2:
+        return inner[1]
+    return inner[0] if len(inner) == 1 and issubclass(origin, Iterable) else REQUIRED
 
 
 def _item_of(hint: Any, kind: type) -> Any:

@@ -11,6 +11,7 @@ from workflow_assets.declarations import Declaration
 from workflow_assets.errors import UnknownNameError, WorkflowFailedError, did_you_mean
 from workflow_assets.executions import Execution
 from workflow_assets.hooks import Hooks, read_hooks
+from workflow_assets.items import items_key
 from workflow_assets.outcomes import CellOutcome, Failure
 from workflow_assets.plans import Plan
 from workflow_assets.store.base import MemoryStore, Record, Store
@@ -117,7 +118,23 @@ class WorkflowResult:
     @property
     def failures(self) -> dict[str, Failure]:
         """The failures of the steps that failed themselves."""
-        return {one.step: one for one in self._outcome.failures.values()}
+        found = self._outcome.failures
+        return {one.step: found.get(one.step, one) for one in found.values()}
+
+    def items(self, step: str) -> list[dict[str, Any]]:
+        """Tell of each item of a step that is called on each: key, status, error and seconds (0 if it was stored).
+
+        Raises `UnknownNameError` for a step that is called on the whole, or was not called yet.
+        """
+        if step not in self.states:
+            raise UnknownNameError(f"no step is called {step!r}: {did_you_mean(step, self.states)}")
+        record = self.store.find(items_key(self._outcome.key(step)))
+        if record is None:
+            raise UnknownNameError(
+                f"nothing is known of items of {step!r}: is it called on each, and has it run?"
+            )
+        table = self.store.load(record)
+        return [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
 
     @property
     def computed(self) -> frozenset[str]:

@@ -47,6 +47,8 @@ class CodeVersions:
                 f"{name}<{versions[provider]} {node.outputs.get(name, '')}".rstrip()
                 for name, provider in sorted(node.inputs.items())
             ]
+            if step.over:
+                parts.append(f"each {step.combine} of {', '.join(step.over)}")
             if step.random:
                 parts.append(f"seed {self.declaration.seed} {step.legacy_rng}")
             if "treatment" in step.given:

@@ -1,0 +1,309 @@
+"""Items: a step that is called on each item of a collection, with what is stored of each.
+
+An item that fails fails alone. What the others came to is kept in chunks under the items' own keys, so that a later
+run calls the function only for items that failed, are new or have changed, however the collection was cut before.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+from workflow_assets.callers import Recorded
+from workflow_assets.canonical import digest
+from workflow_assets.errors import ContractError, excerpt
+from workflow_assets.store.base import Asset, Store
+from workflow_assets.store.codecs import encode
+from workflow_assets.store.trees import plain_to_json
+
+COMPLETED, FAILED, SKIPPED = "completed", "failed", "skipped"
+
+_CHUNK = 1_000
+"""How many items are stored together at most, and how many seconds go by until some are."""
+_SECONDS = 5.0
+_QUICK = 1e-4
+"""Seconds below which an item is not worth looking at the clock for."""
+
+_SHORT = 64
+"""Texts shorter than this are told as they are."""
+
+_MOST_TOLD = 3
+"""How many of the items that failed a message names."""
+
+
+class Absent(NamedTuple):
+    """Stands where an item before this one has no value."""
+
+    why: str
+
+
+@dataclass
+class Collection:
+    """What a step on each item came to: the items' labels, in the order of their collection, and their values."""
+
+    labels: Sequence[Any]
+    keyed: bool
+    values: list[Any] = field(default_factory=list)
+
+    def whole(self) -> Any:
+        """Give the list, or the mapping, of the values."""
+        return dict(zip(self.labels, self.values, strict=True)) if self.keyed else self.values
+
+
+class ItemCalls(NamedTuple):
+    """The calls of one step: which items have a value, what is told of each, and the first failures.
+
+    `table` has the columns key, status, error and seconds; seconds are 0 for what was stored.
+    """
+
+    collection: Collection
+    table: dict[str, list[Any]]
+    failures: list[tuple[Any, Exception]]
+    skipped: int
+    recorded: Recorded
+
+
+Call = Callable[[dict[str, Any], int], tuple[Any, Recorded]]
+"""Calls the function with arguments, under the seed of an item."""
+
+
+def combined(
+    arguments: Mapping[str, Any], over: Sequence[str], combine: str
+) -> tuple[Collection, Iterator[Any]]:
+    """Take the items of some arguments together: give their labels, and for each what the parameters are handed.
+
+    Raises `ContractError` for what has no items, and for collections of which one has more than another.
+    """
+    read = {name: _items(arguments[name], name) for name in over}
+    if combine == "product" and len(read) > 1:
+        labels: Sequence[Any] = [
+            ", ".join(map(str, one)) for one in itertools.product(*(labels for labels, _, _ in read.values()))
+        ]
+        return Collection(labels, keyed=False), itertools.product(*(items for _, _, items in read.values()))
+    sizes = {name: len(labels) for name, (labels, _, _) in read.items()}
+    if len(set(sizes.values())) > 1:
+        told = ", ".join(f"{name} has {size}" for name, size in sizes.items())
+        raise ContractError(
+            f"items are taken together one by one, and there are not as many of each: {told}. "
+            "For every combination, say combine='product'"
+        )
+    keys = [labels for labels, keyed, _ in read.values() if keyed]
+    for other in keys[1:]:
+        if list(other) != list(keys[0]):
+            raise ContractError(
+                f"items are taken together by their keys, which differ: {excerpt(list(keys[0]))} and "
+                f"{excerpt(list(other))}"
+            )
+    labels = keys[0] if keys else range(next(iter(sizes.values())))
+    return Collection(labels, keyed=bool(keys)), zip(*(items for _, _, items in read.values()), strict=True)
+
+
+def _items(value: Any, name: str) -> tuple[Sequence[Any], bool, Iterable[Any]]:
+    """Give the labels of items, whether these are keys, and the items."""
+    if isinstance(value, Mapping):
+        return list(value), True, value.values()
+    if hasattr(value, "to_dict") and hasattr(value, "columns"):  # a frame
+        rows = value.to_dict("records")
+        return range(len(rows)), False, rows
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        raise ContractError(
+            f"{name!r} is handed a {type(value).__qualname__}, which has no items: expected a list, mapping or frame"
+        )
+    items = value if isinstance(value, Sequence) else list(value)
+    return range(len(items)), False, items
+
+
+def item_digest(item: Any, pickles: Any) -> str:
+    """Tell what an item is: a digest, or for what is short and plain its own text."""
+    kind = type(item)
+    if kind is int or (kind is str and len(item) < _SHORT):
+        return f"{kind.__name__} {item!r}"
+    text = plain_to_json(item)
+    if text is not None:
+        return _digest(f"{type(item).__name__} {text}")
+    encoded = encode(item, pickles=pickles, place="an item", snapshot=False)
+    return digest("item", encoded.codec, then=encoded.pieces)
+
+
+def _digest(text: str) -> str:
+    """Give the digest of a short text, in less time than of parts that are kept apart."""
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def items_key(key: str) -> str:
+    """Give the key of the table of a datum's items."""
+    return digest("item table", key)
+
+
+class ItemStore:
+    """What is stored of the items of a step, in chunks: the keys of their items, and their values."""
+
+    def __init__(self, store: Store, asset: Asset, provenance: Mapping[str, Any]) -> None:
+        self.store = store
+        self.asset = asset
+        self.provenance = provenance
+        self._chunks: dict[str, str] | None = None
+        self._places: dict[str, tuple[str, int]] = {}
+        self._loaded: tuple[str, list[Any]] = ("", [])
+        self._keys: list[str] = []
+        self._values: list[Any] = []
+        self._since = time.monotonic()
+
+    def find(self, key: str) -> tuple[bool, Any]:
+        """Say whether the value of an item is stored, and give it."""
+        if self._chunks is None:
+            self._chunks = self.store.references(self.asset)
+            for chunk, keys_key in self._chunks.items():
+                record = None if "." in chunk else self.store.find(keys_key)
+                if record is not None:
+                    keys, values_key = self.store.load(record)
+                    self._places.update((one, (values_key, place)) for place, one in enumerate(keys))
+        if key not in self._places:
+            return False, None
+        values_key, place = self._places[key]
+        if self._loaded[0] != values_key:
+            record = self.store.find(values_key)
+            if record is None:
+                return False, None
+            self._loaded = (values_key, self.store.load(record))
+        return True, self._loaded[1][place]
+
+    def add(self, key: str, value: Any, seconds: float) -> None:
+        """Keep the value of an item, which took so long; it is stored with others."""
+        self._keys.append(key)
+        self._values.append(value)
+        count = len(self._keys)
+        if count >= _CHUNK or (seconds > _QUICK and time.monotonic() - self._since > _SECONDS):
+            self.write()
+
+    def tell(self, key: str, table: Mapping[str, Any]) -> None:
+        """Store what is told of each item, in place of what was told before."""
+        encoded = encode(table, pickles=self.store.pickles)
+        self.store.put_encoded(key, encoded, metrics={}, provenance=self.provenance, replace=True)
+        self.store.refer(self.asset, {".table": key})
+
+    def write(self) -> None:
+        """Store what was kept."""
+        self._since = time.monotonic()
+        if not self._keys:
+            return
+        name = digest("items", *self._keys)
+        values_key = digest("values", name)
+        self.store.put(values_key, self._values, provenance=self.provenance)
+        self.store.put(name, [self._keys, values_key], provenance=self.provenance)
+        self.store.refer(self.asset, {name[:16]: name, f"{name[:16]}.values": values_key})
+        self._keys, self._values = [], []
+
+
+def call_each(
+    collection: Collection,
+    items: Iterator[Any],
+    over: Sequence[str],
+    whole: Mapping[str, Any],
+    call: Call,
+    kept: ItemStore,
+    key: str,
+    *,
+    force: bool = False,
+) -> ItemCalls:
+    """Call a step on each item, or find what that came to.
+
+    Args:
+        collection: the labels of the items; their values are added.
+        items: for each what the parameters are handed.
+        over: the names of these parameters.
+        whole: the other arguments, which no call may change.
+        call: calls the function.
+        kept: what is stored.
+        key: digests all that every item's value depends on.
+        force: call it for what is stored, too.
+    """
+    pickles = kept.store.pickles
+    alike: Counter[str] = Counter()
+    statuses: list[str] = []
+    errors: list[str] = []
+    times: list[float] = []
+    failures: list[tuple[Any, Exception]] = []
+    recorded: Recorded = []
+    guard = _Guard(whole, pickles)
+    clock = time.perf_counter
+    for number, (label, parts) in enumerate(zip(collection.labels, items, strict=True), 1):
+        status, error, seconds = COMPLETED, "", 0.0
+        absent = next((part for part in parts if isinstance(part, Absent)), None)
+        if absent is not None:
+            value: Any = absent
+            status, error = SKIPPED, absent.why
+        else:
+            own = "|".join([item_digest(part, pickles) for part in parts])
+            alike[own] += 1
+            item_key = _digest(f"{key}|{own}|{alike[own]}")
+            found, value = (False, None) if force else kept.find(item_key)
+            if not found:
+                started = clock()
+                try:
+                    value, said = call(
+                        {**whole, **dict(zip(over, parts, strict=True))}, int(item_key[:15], 16)
+                    )
+                    if said:
+                        recorded += [(name, one, {**tags, "item": str(label)}) for name, one, tags in said]
+                    seconds = clock() - started
+                    kept.add(item_key, value, seconds)
+                except Exception as raised:  # noqa: BLE001 - whatever it is, it is this item's alone
+                    value = Absent(f"{type(raised).__qualname__}: {raised}")
+                    status, error = FAILED, value.why
+                    failures.append((label, raised))
+                    seconds = clock() - started
+        collection.values.append(value)
+        statuses.append(status)
+        errors.append(error)
+        times.append(round(seconds, 6))
+        if not number % _CHUNK:
+            guard.check()
+    guard.check()
+    kept.write()
+    table = {"key": list(collection.labels), "status": statuses, "error": errors, "seconds": times}
+    return ItemCalls(collection, table, failures, statuses.count(SKIPPED), recorded)
+
+
+class _Guard:
+    """Sees to it that what all items share is not changed by the call for one of them."""
+
+    def __init__(self, whole: Mapping[str, Any], pickles: Any) -> None:
+        self._pickles = pickles
+        self._whole = {
+            name: value
+            for name, value in whole.items()
+            if not isinstance(value, str | bytes | int | float | complex | bool | None)
+        }
+        self._before = self._digests()
+
+    def _digests(self) -> dict[str, str]:
+        return {name: item_digest(value, self._pickles) for name, value in self._whole.items()}
+
+    def check(self) -> None:
+        for name, now in self._digests().items():
+            if now != self._before[name]:
+                raise ContractError(
+                    f"a call for one item changed {name!r} in place, which all others are handed too: "
+                    "copy it in the step"
+                )
+
+
+def failure_of(calls: ItemCalls, slot: str) -> str:
+    """Tell which items failed, and why."""
+    count = len(calls.collection.labels)
+    told = [f"item {excerpt(label)}: {type(error).__qualname__}: {error}" for label, error in calls.failures]
+    more = f" and {len(told) - _MOST_TOLD} more" if len(told) > _MOST_TOLD else ""
+    parts = []
+    if told:
+        parts.append(
+            f"{len(told)} of {count} items of {slot!r} failed ({'; '.join(told[:_MOST_TOLD])}{more})"
+        )
+    if calls.skipped:
+        parts.append(f"{calls.skipped} of {count} items of {slot!r} follow from items that failed")
+    return "; ".join(parts) + "; what the others came to is kept"

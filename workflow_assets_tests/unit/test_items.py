@@ -1,0 +1,250 @@
+"""Steps that are called on each item of a collection."""
+
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from workflow_assets import Experiment, FileStore, MemoryStore, Workflow, collect_garbage, sets, step
+from workflow_assets.errors import DeclarationError
+from workflow_assets.steps import Retries
+
+CALLS: list[object] = []
+BROKEN: set[object] = set()
+
+
+@pytest.fixture(autouse=True)
+def forget():
+    """Begin with no calls, and with nothing that fails."""
+    CALLS.clear()
+    BROKEN.clear()
+
+
+@step(version="1")
+def double(number: int) -> int:
+    CALLS.append(number)
+    if number in BROKEN:
+        raise ValueError(f"{number} is broken")
+    return 2 * number
+
+
+@step(version="1")
+def total(numbers: list[int]) -> int:
+    return sum(numbers)
+
+
+@step(version="1")
+def pair(left: int, right: str) -> str:
+    return f"{left}{right}"
+
+
+@step(version="1")
+def drawn(number: int, rng: np.random.Generator) -> float:
+    return number + float(rng.random())
+
+
+@step(version="1")
+def greedy(number: int, whole: list[int]) -> int:
+    whole.append(number)
+    return len(whole)
+
+
+@step(version="1")
+def rows() -> pd.DataFrame:
+    return pd.DataFrame({"left": [1, 2, 3], "right": [10, 20, 30]})
+
+
+@step(version="1")
+def add(row: dict[str, int], more: int = 0) -> int:
+    return row["left"] + row["right"] + more
+
+
+@step(version="1")
+def letters(count: int) -> list[str]:
+    return list("abcdefghij"[:count])
+
+
+def doubled(numbers=None):
+    with Workflow("doubled") as workflow:
+        given = (
+            workflow.input("numbers", numbers, list[int])
+            if numbers
+            else workflow.input("numbers", type=list[int])
+        )
+        total(double.each()(given))
+    return workflow
+
+
+def test_each_item_is_called_once_and_what_they_give_is_a_list():
+    """The case of the reference: 1, 2 and 3, each doubled, are 12 together."""
+    result = doubled([1, 2, 3]).run()
+    assert (result["double"], result["total"], CALLS) == ([2, 4, 6], 12, [1, 2, 3])
+    assert [one["status"] for one in result.items("double")] == ["completed"] * 3
+
+
+@pytest.mark.parametrize("kind", ["memory", "folder"])
+def test_only_new_items_are_called(kind, tmp_path):
+    """Whatever stood before and after them, and in whatever order."""
+    store = MemoryStore() if kind == "memory" else FileStore(tmp_path)
+    doubled().run(store, numbers=[1, 2, 3])
+    CALLS.clear()
+    assert doubled().run(store, numbers=[5, 3, 1, 4])["double"] == [10, 6, 2, 8]
+    assert CALLS == [5, 4]
+
+
+def test_an_item_that_fails_fails_alone_and_is_retried_alone(tmp_path):
+    """What takes the whole waits for it; nothing that was done is done again."""
+    store = FileStore(tmp_path)
+    BROKEN.add(2)
+    result = doubled([1, 2, 3]).run(store)
+    assert result.states == {"double": "failed", "total": "skipped"}
+    assert result.failures["double"].message.startswith(
+        "1 of 3 items of 'double' failed (item 1: ValueError: 2 is broken)"
+    )
+    assert [one["status"] for one in result.items("double")] == ["completed", "failed", "completed"]
+    assert result.items("double")[1]["error"] == "ValueError: 2 is broken"
+    CALLS.clear()
+    BROKEN.clear()
+    again = doubled([1, 2, 3]).run(store)
+    assert (again["total"], CALLS) == (12, [2])
+    assert [one["status"] for one in again.items("double")] == ["completed"] * 3
+
+
+def test_steps_on_each_go_on_with_the_items_that_they_have():
+    """One bad item costs its own line, not those beside it."""
+    store = MemoryStore()
+    BROKEN.add(3)
+    with Workflow("chain") as chain:
+        first = double.each()([1, 2, 3])
+        total(double.each()(first))
+    result = chain.run(store)
+    assert result.states == {"double": "failed", "double_2": "skipped", "total": "skipped"}
+    assert [one["status"] for one in result.items("double_2")] == ["completed", "completed", "skipped"]
+    assert result.items("double_2")[2]["error"] == "ValueError: 3 is broken"
+    CALLS.clear()
+    BROKEN.clear()
+    assert chain.run(store)["total"] == 24
+    assert CALLS == [3, 6]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [({}, ["1x", "2y"]), ({"combine": "product"}, ["1x", "1y", "2x", "2y"])],
+)
+def test_several_collections_are_taken_together_as_is_said(options, expected):
+    """One of each in turn, or every combination."""
+    with Workflow("pairs") as workflow:
+        pair.each("left", "right", **options)([1, 2], ["x", "y"])
+    assert workflow.run()["pair"] == expected
+
+
+def test_collections_of_unlike_lengths_are_refused():
+    """Nothing is cut off silently."""
+    with Workflow("pairs") as workflow:
+        pair.each("left", "right")([1, 2], ["x", "y", "z"])
+    failure = workflow.run().failures["pair"]
+    assert "there are not as many of each: left has 2, right has 3" in failure.message
+    assert "combine='product'" in failure.message
+
+
+def test_mappings_keep_their_keys_and_frames_are_rows():
+    """What goes in by key comes out by key; a row is a mapping from columns to values."""
+    with Workflow("shapes") as workflow:
+        double.each()(workflow.input("numbers", {"a": 1, "b": 2}))
+        add.each()(rows(), more=100)
+    result = workflow.run()
+    assert result["double"] == {"a": 2, "b": 4}
+    assert result["add"] == [111, 122, 133]
+    assert [one["key"] for one in result.items("double")] == ["a", "b"]
+
+
+def test_what_has_no_items_is_refused():
+    """A text has letters, which nobody means."""
+    with Workflow("text") as workflow:
+        double.each()(workflow.input("numbers", "123"))
+    assert "'number' is handed a str, which has no items" in workflow.run().failures["double"].message
+
+
+def test_one_to_many_to_one():
+    """1 → 10 → 10 → 1, and lists of lists are joined."""
+    with Workflow("iterative") as workflow:
+        found = letters(10)
+        twice = sets.flatten([found, found])
+        sets.reduce(twice, by="count")
+    result = workflow.run()
+    assert (len(result["letters"]), len(result["flatten"]), result["reduce"]) == (10, 20, 20)
+
+
+def test_items_draw_from_streams_of_their_own():
+    """What an item draws depends neither on those before it nor on how many there are; equal items differ."""
+    with Workflow("draws") as workflow:
+        drawn.each()(workflow.input("numbers", type=list[int]))
+    few, many = (workflow.run(numbers=numbers)["drawn"] for numbers in ([1, 2], [7, 2, 1, 1]))
+    assert few == [many[2], many[1]]
+    assert many[2] != many[3]
+
+
+def test_a_call_may_not_change_what_all_items_share():
+    """The second item would see what the first did."""
+    with Workflow("greedy") as workflow:
+        greedy.each("number")([1, 2], workflow.input("whole", [0]))
+    assert "changed 'whole' in place" in workflow.run().failures["greedy"].message
+
+
+def test_items_are_retried_as_steps_are():
+    """A transient error costs an attempt at one item."""
+    seen: list[int] = []
+
+    @step(version="1", retries=Retries(2, wait=0.0))
+    def unsteady(number: int) -> int:
+        seen.append(number)
+        if seen.count(number) == 1 and number == 2:
+            raise ConnectionError("once")
+        return number
+
+    with Workflow("unsteady") as workflow:
+        unsteady.each()([1, 2, 3])
+    assert workflow.run()["unsteady"] == [1, 2, 3]
+    assert seen == [1, 2, 2, 3]
+
+
+def test_an_experiment_takes_steps_on_each():
+    """Treatments change their parameters; items are those of each cell."""
+    with Workflow("sums") as workflow:
+        total(add.each()(rows()))
+    table = Experiment("sums", workflow, {"more": {"add.more": 10}}, 2).run().table
+    assert sorted(table["total"]) == [66, 66, 96, 96]
+
+
+def test_garbage_collection_keeps_the_items(tmp_path):
+    """What a later run would find is referenced, as any datum is."""
+    store = FileStore(tmp_path)
+    doubled().run(store, numbers=[1, 2, 3])
+    collect_garbage(store)
+    CALLS.clear()
+    assert doubled().run(store, numbers=[1, 2, 3, 4])["double"] == [2, 4, 6, 8]
+    assert CALLS == [4]
+
+
+@pytest.mark.parametrize(
+    ("declare", "message"),
+    [
+        (
+            lambda: double.each("numbre"),
+            "on each 'numbre', which is no parameter of it: did you mean 'number'",
+        ),
+        (lambda: pair.each("left", combine=cast("Any", "zipp")), "combine = 'zipp': did you mean 'zip'"),
+        (lambda: pair.each("left", "left"), "name each parameter once"),
+    ],
+)
+def test_refused(declare, message):
+    """What cannot be called on each is an error where it is said."""
+    with pytest.raises(DeclarationError, match=message):
+        declare()
+
+
+def test_types_of_items_are_checked():
+    """A list of texts is no list of numbers, before anything runs."""
+    with pytest.raises(DeclarationError, match="gives list"), Workflow("wrong"):
+        double.each()(letters(3))
