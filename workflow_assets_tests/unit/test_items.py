@@ -1,5 +1,7 @@
 """Steps that are called on each item of a collection."""
 
+import tracemalloc
+from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 
 from workflow_assets import Experiment, FileStore, MemoryStore, Workflow, collect_garbage, sets, step
 from workflow_assets.errors import DeclarationError
-from workflow_assets.steps import Retries
+from workflow_assets.traits import Retries
 
 CALLS: list[object] = []
 BROKEN: set[object] = set()
@@ -248,3 +250,32 @@ def test_types_of_items_are_checked():
     """A list of texts is no list of numbers, before anything runs."""
     with pytest.raises(DeclarationError, match="gives list"), Workflow("wrong"):
         double.each()(letters(3))
+
+
+@step(version="1")
+def chunks(count: int) -> Iterator[np.ndarray]:
+    for number in range(count):
+        yield np.full(131_072, number, dtype=np.float64)
+
+
+@step(version="1")
+def moved(chunks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    for chunk in chunks:
+        yield chunk + 1
+
+
+@step(version="1")
+def means(moved: Iterable[np.ndarray]) -> list[float]:
+    return [float(chunk.mean()) for chunk in moved]
+
+
+def test_streams_take_the_memory_of_one_chunk(tmp_path):
+    """64 chunks of a megabyte go through three steps, and no more than some are in memory."""
+    with Workflow("stream") as workflow:
+        means(moved(chunks(64)))
+    tracemalloc.start()
+    try:
+        assert workflow.run(FileStore(tmp_path))["means"] == [float(number + 1) for number in range(64)]
+        assert tracemalloc.get_traced_memory()[1] < 20 << 20
+    finally:
+        tracemalloc.stop()
