@@ -38,6 +38,7 @@ from workflow_assets.items import (
     combined,
     failure_of,
     item_digest,
+    items_asset,
     items_key,
 )
 from workflow_assets.outcomes import Failure, Handle, Outcome
@@ -267,7 +268,7 @@ class Cell:
         place = f"seed {self.place.seed:x} {planned.stream}" if step.random else ""
         key = digest("items", planned.static, place, *fixed)
         made = {"run": self.run.run_id, "created": round(time.time(), 3)}
-        kept = ItemStore(store, (self.run.plan.declaration.name, planned.name, f"items-{key[:16]}"), made)
+        kept = ItemStore(store, items_asset(self.run.plan.declaration.name, planned.name, key), made)
 
         def call(given: dict[str, Any], seed: int) -> tuple[Any, Recorded]:
             own = self.place._replace(seed=seed) if random else self.place

@@ -253,6 +253,8 @@ class Dispatch:
             self._largest = max(self._largest, len(nodes))
         for asset, key in done.sources.items():
             self.run.references.note(asset, "", key)
+        for asset, held in done.referred.items():
+            self.run.store.refer(asset, held)
         if self.copies is not None:
             self.copies.back(done.others)
         by_unit = {node.unit: node for node in nodes}

@@ -16,6 +16,7 @@ from workflow_assets.declarations import Declaration
 from workflow_assets.dispatches import Dispatch
 from workflow_assets.errors import DeclarationError, excerpt
 from workflow_assets.hooks import Hooks, Listeners
+from workflow_assets.items import is_of_items
 from workflow_assets.ledgers import lenient
 from workflow_assets.mirrors import Copies
 from workflow_assets.outcomes import CellOutcome, Failure
@@ -125,7 +126,9 @@ class Execution:
         with ExitStack() as stack:
             copies = None
             if isinstance(run.store, MemoryStore) and not backend.capabilities.shares_memory:
-                copies = stack.enter_context(Copies(run.store))
+                name = run.plan.declaration.name
+                items = [asset for asset in run.store.assets() if is_of_items(asset, name)]
+                copies = stack.enter_context(Copies(run.store, items))
             setup = Setup(
                 run.plan,
                 run.store if copies is None else copies.outbox,

@@ -29,6 +29,8 @@ _SECONDS = 5.0
 _QUICK = 1e-4
 """Seconds below which an item is not worth looking at the clock for."""
 
+_ITEMS = "items-"
+
 _SHORT = 64
 """Texts shorter than this are told as they are."""
 
@@ -133,6 +135,16 @@ def item_digest(item: Any, pickles: Any) -> str:
 def _digest(text: str) -> str:
     """Give the digest of a short text, in less time than of parts that are kept apart."""
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def items_asset(owner: str, slot: str, key: str) -> Asset:
+    """Name what refers to the stored items of a step."""
+    return (owner, slot, f"{_ITEMS}{key[:16]}")
+
+
+def is_of_items(asset: Asset, owner: str) -> bool:
+    """Whether an asset is what refers to stored items."""
+    return len(asset) == 3 and asset[0] == owner and asset[2].startswith(_ITEMS)
 
 
 def items_key(key: str) -> str:

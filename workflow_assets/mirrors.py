@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from tempfile import TemporaryDirectory
 from typing import Self
 
-from workflow_assets.store.base import MemoryStore, Record, Store
+from workflow_assets.store.base import Asset, MemoryStore, Record, Store
 from workflow_assets.store.files import FileStore
 from workflow_assets.store.outboxes import Outbox
 
@@ -14,7 +14,7 @@ from workflow_assets.store.outboxes import Outbox
 class Copies:
     """Copies data between a store in memory and a folder that lasts as long as a run.
 
-    Workers are given the `outbox`, the same folder.
+    Workers are given the `outbox`, the same folder, with what `assets` hold.
 
     >>> memory = MemoryStore()
     >>> with Copies(memory) as copies:
@@ -23,13 +23,18 @@ class Copies:
     0.5
     """
 
-    def __init__(self, memory: MemoryStore) -> None:
+    def __init__(self, memory: MemoryStore, assets: Iterable[Asset] = ()) -> None:
         self._memory = memory
         self._folder = TemporaryDirectory(prefix="workflow_assets-", ignore_cleanup_errors=True)
         self._known: dict[str, str] = {}  # the digest of what both have
         self.folder = self._folder.name
         self.store = FileStore(self.folder, pickles=memory.pickles)
         self.outbox: Store = Outbox(self.folder, pickles=memory.pickles)
+        for asset in assets:
+            held = memory.references(asset)
+            self.store.refer(asset, held)
+            for record in memory.find_all(held.values()).values():
+                self.out(record)
 
     def __enter__(self) -> Self:
         return self

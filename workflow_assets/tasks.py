@@ -85,13 +85,15 @@ class Done(NamedTuple):
     """What a task came to.
 
     `others` are data that are part of it and named by none of its units, if nobody else knows of them; `sources` are
-    the keys of those that were loaded, `seconds` how long it took.
+    the keys of those that were loaded, `referred` what was noted of the items of collections, `seconds` how long it
+    took.
     """
 
     shared: Sequence[SharedDone]
     cells: Sequence[CellDone]
     others: Sequence[Record]
     sources: Mapping[Asset, str]
+    referred: Mapping[Asset, Mapping[str, str]]
     seconds: float
 
 
@@ -168,7 +170,9 @@ class Worker:
             for one in run.wave([one for one in replicates.values() if one.cells], self.slots)
         ]
         others = self._others(shared, cells)
-        return Done(shared, cells, others, self._loaded.taken(), time.perf_counter() - started)
+        store = self.run.store
+        referred = store.referred() if isinstance(store, Outbox) else {}
+        return Done(shared, cells, others, self._loaded.taken(), referred, time.perf_counter() - started)
 
     def doing(self, place: Place) -> tuple[int, int]:
         """Give which task is being done, and which of its units, at a place in the grid."""

@@ -378,6 +378,10 @@ class MemoryStore(Store):
                 notes = held.setdefault(partition, [])
                 notes.append((len(notes), key))
 
+    def assets(self) -> tuple[Asset, ...]:
+        """Give the assets that hold something, or did."""
+        return tuple(self._references)
+
     def references(self, asset: Asset) -> dict[str, str]:
         """Give, for each partition of an asset, the key of the datum that it holds."""
         with self._lock:

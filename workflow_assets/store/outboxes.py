@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from workflow_assets.store.base import Record
+from workflow_assets.store.base import Asset, Record
 from workflow_assets.store.files import FileStore
 from workflow_assets.store.signatures import OWN, Policy
 
@@ -19,6 +19,7 @@ class Outbox(FileStore):
     def __init__(self, folder: str | os.PathLike[str], *, pickles: Policy = OWN, fsync: bool = False) -> None:
         super().__init__(folder, pickles=pickles, fsync=fsync)
         self._kept: dict[str, Record] = {}
+        self._referred: dict[Asset, dict[str, str]] = {}
 
     def find(self, key: str) -> Record | None:
         """Give the record of a datum, or None."""
@@ -37,6 +38,16 @@ class Outbox(FileStore):
             return standing
         self._kept[record.key] = record
         return record
+
+    def refer(self, asset: Asset, keys: Mapping[str, str]) -> None:
+        """Note for partitions of an asset which datum each holds now."""
+        super().refer(asset, keys)
+        self._referred.setdefault(asset, {}).update(keys)
+
+    def referred(self) -> dict[Asset, dict[str, str]]:
+        """Give which references were made, once."""
+        made, self._referred = self._referred, {}
+        return made
 
     def taken(self) -> dict[str, Record]:
         """Give what was kept, once."""

@@ -2,6 +2,7 @@
 
 import tracemalloc
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -50,6 +51,13 @@ def drawn(number: int, rng: np.random.Generator) -> float:
 def greedy(number: int, whole: list[int]) -> int:
     whole.append(number)
     return len(whole)
+
+
+@step(version="1")
+def noting(number: int, file: str) -> int:
+    with Path(file).open("a") as calls:
+        calls.write(f"{number}\n")
+    return number
 
 
 @step(version="1")
@@ -111,6 +119,18 @@ def test_an_item_that_fails_fails_alone_and_is_retried_alone(tmp_path):
     again = doubled([1, 2, 3]).run(store)
     assert (again["total"], CALLS) == (12, [2])
     assert [one["status"] for one in again.items("double")] == ["completed"] * 3
+
+
+@pytest.mark.parametrize("kind", ["memory", "folder"])
+def test_workers_find_what_other_workers_have_stored_of_items(kind, tmp_path):
+    """Also those of a run before, and of a store that no worker can reach."""
+    store = MemoryStore() if kind == "memory" else FileStore(tmp_path / "store")
+    with Workflow("noted") as workflow:
+        noting.each("number")(workflow.input("numbers", type=list[int]), str(tmp_path / "calls"))
+    for numbers in ([1, 2, 3], [3, 4, 1]):
+        result = workflow.run(store, backend="processes", workers=2, numbers=numbers)
+        assert result["noting"] == numbers
+    assert sorted((tmp_path / "calls").read_text().split()) == ["1", "2", "3", "4"]
 
 
 def test_steps_on_each_go_on_with_the_items_that_they_have():
