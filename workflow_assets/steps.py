@@ -6,18 +6,28 @@ import copy
 import inspect
 import sys
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from workflow_assets.contracts.checkers import MetricType, Reported, metric_type
 from workflow_assets.contracts.hints import marks_of, plain_hint, read_hints, unit_of
-from workflow_assets.errors import DeclarationError, UnknownNameError, did_you_mean, excerpt
+from workflow_assets.errors import DeclarationError, excerpt
 from workflow_assets.functions import Registered, as_owners, declared_faults, names_around
 from workflow_assets.mappings import FrozenDict
-from workflow_assets.modules import qualified_name
 from workflow_assets.recordings import RECORDING
-from workflow_assets.traits import NO_RETRIES, Retries, read_resources, read_retries, read_timeout
+from workflow_assets.traits import (
+    NO_RETRIES,
+    Category,
+    Mode,
+    Retries,
+    read_category,
+    read_metadata,
+    read_mode,
+    read_resources,
+    read_retries,
+    read_timeout,
+)
 
 if TYPE_CHECKING:
     from workflow_assets.contracts.annotations import Metrics
@@ -59,6 +69,9 @@ class Step(Registered, Generic[P, R]):
     timeout: float | None = None
     resources: Mapping[str, float] = field(default_factory=dict)
     records: type[Metrics] | None = None
+    category: Category | None = None
+    mode: Mode = "whole"
+    metadata: Mapping[str, Any] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     owners: tuple[str, ...] = ()
     scope: Mapping[str, Any] = field(default_factory=dict, repr=False)
@@ -87,6 +100,8 @@ class Step(Registered, Generic[P, R]):
         self._set("tags", FrozenDict(self.tags))
         self._set("metrics", FrozenDict(_declared_metrics(self, faults)))
         self._take_after_function()
+        if self.mode == "each" and not self.parameters:
+            faults.append("mode = 'each', and it takes nothing of which there could be items")
         if self.transient and self.metrics:
             faults.append("it is transient, so that nothing would keep the metrics it reports")
         if faults:
@@ -157,6 +172,9 @@ def step(
     timeout: float | None = None,
     resources: Mapping[str, float | str] | None = None,
     records: type[Metrics] | None = None,
+    category: Category | None = None,
+    mode: Mode = "whole",
+    metadata: Mapping[str, Any] | None = None,
     tags: Mapping[str, str] | None = None,
     owners: tuple[str, ...] = (),
 ) -> Callable[[Callable[P, R]], Step[P, R]]: ...
@@ -175,6 +193,9 @@ def step(
     timeout: float | None = None,
     resources: Mapping[str, float | str] | None = None,
     records: type[Metrics] | None = None,
+    category: Category | None = None,
+    mode: Mode = "whole",
+    metadata: Mapping[str, Any] | None = None,
     tags: Mapping[str, str] | None = None,
     owners: tuple[str, ...] = (),
 ) -> Any:
@@ -197,6 +218,9 @@ def step(
         resources: what a call needs, such as ``{"gpu": 1, "memory": "4 GiB"}``: cells that need more together than
             there is wait for each other.
         records: the metrics that the step records through ``ctx.record``.
+        category: what kind of work it is: "extract", "transform", "analyse" or "load"; shown in catalogues.
+        mode: what a call is handed: the "whole" of its inputs, "each" item of them, or a "stream" of chunks.
+        metadata: whatever else there is to say, in plain values that JSON can hold; nothing is computed anew for it.
         tags: labels shown in Dagster.
         owners: e-mail addresses or ``team:name``, shown in Dagster.
 
@@ -230,6 +254,9 @@ def step(
             timeout=timeout,
             resources=cast("Mapping[str, float]", {} if resources is None else resources),
             records=records,
+            category=category,
+            mode=mode,
+            metadata={} if metadata is None else metadata,
             tags={} if tags is None else tags,
             owners=as_owners(owners),
             scope=scope,
@@ -242,6 +269,9 @@ _TRAITS: Mapping[str, Callable[[Any], tuple[Any, list[str]]]] = {
     "retries": read_retries,
     "timeout": read_timeout,
     "resources": read_resources,
+    "category": read_category,
+    "mode": read_mode,
+    "metadata": read_metadata,
 }
 
 
@@ -300,61 +330,6 @@ def _declared_metrics(one: Step[..., Any], faults: list[str]) -> dict[str, Metri
 def _fields(metrics: type[Metrics]) -> dict[str, MetricType]:
     kinds = {name: metric_type(field.annotation) for name, field in metrics.model_fields.items()}
     return {name: kind for name, kind in kinds.items() if kind is not None}
-
-
-class Registry:
-    """Steps and sources by slug, so that documents and other packages can name them.
-
-    >>> registry = Registry()
-    >>> @registry.add
-    ... @step
-    ... def clean(text: str = "") -> str:
-    ...     return text.strip()
-    >>> registry["clean"] is clean
-    True
-    """
-
-    def __init__(self) -> None:
-        self._members: dict[str, Any] = {}
-
-    Member = TypeVar("Member")
-
-    def add(self, member: Member) -> Member:
-        """Register a step or a source under its slug.
-
-        Defining the same function again (as a notebook does) replaces it. Raises `DeclarationError` when the slug
-        belongs to another function.
-        """
-        slug = str(getattr(member, "slug", ""))
-        function = getattr(member, "__wrapped__", None)
-        if not slug or function is None:
-            raise DeclarationError(
-                "registry", [f"a {type(member).__qualname__} is neither a step nor a source"]
-            )
-        present = self._members.get(slug)
-        holder = None if present is None else qualified_name(present.__wrapped__)
-        if holder is not None and holder != qualified_name(function):
-            raise DeclarationError(
-                "registry",
-                [
-                    f"slug {slug!r} of {qualified_name(function)} is {holder}'s; give one another: @step(slug=...)"
-                ],
-            )
-        self._members[slug] = member
-        return member
-
-    def __getitem__(self, slug: str) -> Any:
-        if slug not in self._members:
-            raise UnknownNameError(
-                f"no step or source has the slug {slug!r}: {did_you_mean(slug, self._members)}"
-            )
-        return self._members[slug]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._members)
-
-    def __len__(self) -> int:
-        return len(self._members)
 
 
 def private_copy(value: Any) -> Any:

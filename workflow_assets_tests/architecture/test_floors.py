@@ -25,6 +25,7 @@ DECLARING_FLOOR = (
     "blocks",
     "canonical",
     "code",
+    "compositions",
     "contracts",
     "declarations",
     "designs",
@@ -39,10 +40,13 @@ DECLARING_FLOOR = (
     "mappings",
     "modules",
     "names",
+    "recordings",
+    "registries",
     "replicates",
     "sources",
     "steps",
     "treatments",
+    "wirings",
     "workflows",
 )
 DECLARING = [
