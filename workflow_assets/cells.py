@@ -198,7 +198,7 @@ class Cell:
         try:
             if isinstance(planned, PlannedSource):
                 with self.run.surroundings.limited(planned, self.place):
-                    value = planned.source()
+                    value = planned.source.load()
                 look = checker(planned.source.returns)
                 if look is not None and (fault := look(value)):
                     raise ContractError(f"source {planned.name!r} returned a wrong value: {fault}")
@@ -317,4 +317,4 @@ class _Evaluated(NamedTuple):
 
 _UNTOLD = nullcontext()
 
-_OURS = {__name__, Caller.__module__, "asyncio.runners", "asyncio.base_events"}
+_OURS = {__name__, Caller.__module__, AssetSource.__module__, "asyncio.runners", "asyncio.base_events"}

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import itertools
 import json
@@ -345,6 +344,8 @@ def _members_of(found: types.ModuleType | Registry) -> list[Any]:
 
 def main(arguments: list[str] | None = None) -> int:
     """List the steps and sources of installed packages, or of modules, for readers or as JSON."""
+    import argparse
+
     parser = argparse.ArgumentParser(prog="python -m workflow_assets.registries", description=main.__doc__)
     parser.add_argument("modules", nargs="*", help="modules whose steps are listed instead")
     parser.add_argument("--json", action="store_true", help="the whole catalogue")

@@ -15,7 +15,7 @@ from workflow_assets.contracts.hints import marks_of, plain_hint, read_hints, un
 from workflow_assets.errors import DeclarationError, excerpt
 from workflow_assets.functions import Registered, as_owners, declared_faults, names_around
 from workflow_assets.mappings import FrozenDict
-from workflow_assets.recordings import RECORDING
+from workflow_assets.recordings import RECORDING, refuse_pending
 from workflow_assets.traits import (
     NO_RETRIES,
     Category,
@@ -123,6 +123,7 @@ class Step(Registered, Generic[P, R]):
         """Call the function; while a workflow is being composed, write the call down instead."""
         recorder = RECORDING.get()
         if recorder is None:
+            refuse_pending(self.name, args, kwargs)
             return self.function(*args, **kwargs)
         return cast("R", recorder(self, args, kwargs))
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
+from workflow_assets.alterations import Alterable
 from workflow_assets.compositions import Composition
 from workflow_assets.declarations import Declaration
 from workflow_assets.errors import UnknownNameError, WorkflowFailedError, did_you_mean
@@ -18,7 +19,7 @@ from workflow_assets.store.base import MemoryStore, Record, Store
 COMPLETED, FAILED, SKIPPED = "completed", "failed", "skipped"
 
 
-class Workflow(Composition):
+class Workflow(Alterable):
     """Steps that are wired to each other, and run once: by names, by call, or from a document.
 
     >>> from workflow_assets import Workflow, step

@@ -23,6 +23,7 @@ DECLARING_FLOOR = (
     "arguments",
     "automations",
     "blocks",
+    "calls",
     "canonical",
     "code",
     "compositions",
