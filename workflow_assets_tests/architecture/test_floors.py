@@ -20,6 +20,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 HEAVY = frozenset({"dagster", "matplotlib", "numpy", "pandas", "pyarrow", "scipy"})
 
 DECLARING_FLOOR = (
+    "alterations",
     "arguments",
     "automations",
     "blocks",
@@ -44,6 +45,7 @@ DECLARING_FLOOR = (
     "recordings",
     "registries",
     "replicates",
+    "samples",
     "sources",
     "steps",
     "treatments",
