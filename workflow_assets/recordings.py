@@ -116,13 +116,11 @@ class PendingGroup(Pending):
         )
 
 
-def refuse_pending(step: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-    """Raise `DeclarationError` where a step is called with what has no value yet, and nobody writes the call down."""
-    for one in (*args, *kwargs.values()):
-        if isinstance(one, Pending):
-            owner = getattr(one.owner, "name", "")
-            told = (
-                f"it is handed {one!r} of the workflow {owner!r}, which is not being composed here: call it inside the "
-                "`with` and in the same thread, or see Workflow.with_step"
-            )
-            raise DeclarationError(f"a call of step {step!r}", [told])
+def outside(step: str, pending: Pending) -> DeclarationError:
+    """Say that a step was called with what has no value yet, where nobody writes the call down."""
+    owner = getattr(pending.owner, "name", "")
+    told = (
+        f"it is handed {pending!r} of the workflow {owner!r}, which is not being composed here: call it inside the "
+        "`with` and in the same thread, or see Workflow.with_step"
+    )
+    return DeclarationError(f"a call of step {step!r}", [told])

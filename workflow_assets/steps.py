@@ -7,7 +7,7 @@ import inspect
 import sys
 import types
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from workflow_assets.contracts.checkers import MetricType, Reported, metric_type
@@ -15,7 +15,8 @@ from workflow_assets.contracts.hints import marks_of, plain_hint, read_hints, un
 from workflow_assets.errors import DeclarationError, excerpt
 from workflow_assets.functions import Registered, as_owners, declared_faults, names_around
 from workflow_assets.mappings import FrozenDict
-from workflow_assets.recordings import RECORDING, refuse_pending
+from workflow_assets.names import identifier_fault
+from workflow_assets.recordings import RECORDING, Pending, outside
 from workflow_assets.traits import (
     NO_RETRIES,
     Category,
@@ -123,7 +124,12 @@ class Step(Registered, Generic[P, R]):
         """Call the function; while a workflow is being composed, write the call down instead."""
         recorder = RECORDING.get()
         if recorder is None:
-            refuse_pending(self.name, args, kwargs)
+            for one in args:  # written out: steps are called in loops, too
+                if isinstance(one, Pending):
+                    raise outside(self.name, one)
+            for one in kwargs.values():
+                if isinstance(one, Pending):
+                    raise outside(self.name, one)
             return self.function(*args, **kwargs)
         return cast("R", recorder(self, args, kwargs))
 
@@ -139,7 +145,13 @@ class Step(Registered, Generic[P, R]):
 
     def named(self, name: str) -> Step[P, R]:
         """Use one function for another slot: ``model.named("second_model")``."""
-        return self if name == self.name else replace(self, name=name)
+        if name == self.name:
+            return self
+        if fault := slot_fault(name):
+            raise DeclarationError(f"step {self.name!r}", [f"its new name {fault}"])
+        made = object.__new__(type(self))  # all else has been validated
+        vars(made).update({**vars(self), "name": name, "__name__": name})
+        return made
 
     def metric_names(self) -> dict[str, MetricType]:
         """Give the declared metrics by their full names, such as ``score.accuracy``."""
@@ -280,10 +292,17 @@ def _subject(one: Step[..., Any]) -> str:
     return f"step {one.name!r}" if isinstance(one.name, str) else "step"
 
 
+def slot_fault(name: Any) -> str | None:
+    """Say why a name cannot be that of a step in a workflow; None if it can."""
+    if name == "results":
+        return "is that of the table that every experiment ends in: choose another than 'results'"
+    return identifier_fault(name)
+
+
 def _option_faults(one: Any) -> list[str]:
     faults = []
     if one.name == "results":
-        faults.append("'results' is the table that every experiment ends in; choose another name")
+        faults.append(f"its name {slot_fault(one.name)}")
     if one.stream is not None and (not isinstance(one.stream, str) or not one.stream.strip()):
         faults.append(f"stream = {excerpt(one.stream)}: expected a text")
     if one.records is not None and not (isinstance(one.records, type) and issubclass(one.records, Reported)):
