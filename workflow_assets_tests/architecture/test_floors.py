@@ -27,6 +27,7 @@ DECLARING_FLOOR = (
     "calls",
     "canonical",
     "code",
+    "composers",
     "compositions",
     "contracts",
     "declarations",
