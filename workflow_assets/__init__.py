@@ -29,13 +29,14 @@ if TYPE_CHECKING:
     from workflow_assets.orchestration.definitions import to_dagster
     from workflow_assets.preregistrations import Confirmation, Preregistration
     from workflow_assets.provenance import Provenance, trace
+    from workflow_assets.registries import Registry
     from workflow_assets.replicates import Replicates, crossed, resamples, units
     from workflow_assets.reports import Report
     from workflow_assets.resources import per_worker
     from workflow_assets.results import Result
     from workflow_assets.sources import Source, asset_source, source
     from workflow_assets.stats.sequences import Until
-    from workflow_assets.steps import Registry, Step, step
+    from workflow_assets.steps import Step, step
     from workflow_assets.store.base import MemoryStore, Store
     from workflow_assets.store.contents import File
     from workflow_assets.store.files import FileStore
@@ -56,7 +57,7 @@ _HOMES = {
     # declaring
     "step": "steps",
     "Step": "steps",
-    "Registry": "steps",
+    "Registry": "registries",
     "source": "sources",
     "Source": "sources",
     "asset_source": "sources",

@@ -12,6 +12,7 @@ from workflow_assets.contracts.checkers import Checker, Reported, checker, metri
 from workflow_assets.errors import ContractError, GlobalRandomnessError
 from workflow_assets.plans import PlannedSource, PlannedStep
 from workflow_assets.provenance import peak_memory
+from workflow_assets.recordings import RECORDING, unrecorded
 from workflow_assets.resources import Resources
 from workflow_assets.steps import REQUIRED, private_copy
 from workflow_assets.store.codecs import drained
@@ -212,6 +213,9 @@ class Caller:
 
     def _value(self, arguments: dict[str, Any]) -> Any:
         """Give what the function returns; what a generator yields is written down while its random stream is there."""
+        if RECORDING.get() is not None:  # a workflow runs while another is being composed
+            with unrecorded():
+                return self._value(arguments)
         value = self.function(**arguments)
         if self.is_coroutine:
             value = self.surroundings.wait_for(_limited(value, self.step.timeout, self.slot))

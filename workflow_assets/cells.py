@@ -212,7 +212,7 @@ class Cell:
         try:
             if isinstance(planned, PlannedSource):
                 with self.run.surroundings.limited(planned, self.place):
-                    value = planned.source()
+                    value = planned.source.load()
                 look = checker(planned.source.returns)
                 if look is not None and (fault := look(value)):
                     raise ContractError(f"source {planned.name!r} returned a wrong value: {fault}")
@@ -400,4 +400,4 @@ class _Evaluated(NamedTuple):
 
 _UNTOLD = nullcontext()
 
-_OURS = {__name__, Caller.__module__, "asyncio.runners", "asyncio.base_events"}
+_OURS = {__name__, Caller.__module__, AssetSource.__module__, "asyncio.runners", "asyncio.base_events"}

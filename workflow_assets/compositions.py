@@ -2,44 +2,37 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextvars import Token
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Self
 
 from workflow_assets.arguments import check_names, read_list, read_sources, read_steps, read_text
+from workflow_assets.calls import Call, read_input
 from workflow_assets.canonical import parameter_form
-from workflow_assets.contracts.coercions import coerce
+from workflow_assets.composers import Composer
 from workflow_assets.errors import (
-    ContractError,
     DeclarationError,
     UnkeyableError,
     UnknownNameError,
     did_you_mean,
-    excerpt,
+    listing,
 )
 from workflow_assets.faults import Faults
 from workflow_assets.fingerprint import code_form
 from workflow_assets.mappings import FrozenDict
+from workflow_assets.modules import qualified_name
 from workflow_assets.names import identifier_fault
-from workflow_assets.recordings import RECORDING, Pending
+from workflow_assets.recordings import Pending
 from workflow_assets.sources import Given, Source
-from workflow_assets.steps import GIVEN, REQUIRED, Step
+from workflow_assets.steps import Step
 from workflow_assets.treatments import Treatment
 from workflow_assets.wirings import From, WiredSteps, Wiring
 
-
-@dataclass(frozen=True)
-class Call:
-    """A step as it stands in a workflow: what its arguments are taken from, and which have values."""
-
-    step: Step[..., Any]
-    wires: Mapping[str, Any] = field(default_factory=FrozenDict)
-    values: Mapping[str, Any] = field(default_factory=FrozenDict)
+__all__ = ["Call", "Composition"]
 
 
-class Composition:
+class Composition(Composer):
     """Steps, the inputs and sources that they read, and how they are wired; nothing is computed.
 
     Args:
@@ -69,10 +62,14 @@ class Composition:
         read_text(description, "description", faults)
         self.name = name
         self.description = description
+        self.groups = FrozenDict()
         self._recorder: Token[Any] | None = None
+        self._abandoned = ""
+        self._numbers: dict[str, int] = {}
+        self._lineage = object()  # what all that are changed from one have in common
         self.inputs: dict[str, Given] = {}
         for one, told in (inputs or {}).items():
-            if made := _input(name, one, told, faults):
+            if made := read_input(name, one, told, faults):
                 self.inputs[one] = made
         broken: set[str] = set()
         given = read_list(steps, "steps", "[load, clean, score]", faults)
@@ -80,6 +77,10 @@ class Composition:
         more = read_list(sources, "sources", "[customers, orders]", faults)
         self.sources = read_sources([*more, *among], broken, faults)
         check_names([*slots, *self.inputs], self.sources, broken, faults)
+        if both := [one for one in self.inputs if one in slots]:
+            faults.add(
+                f"{listing(both)} {'names' if len(both) == 1 else 'name'} both a step and an input: rename one"
+            )
         self.calls: dict[str, Call] = {slot: Call(step) for slot, step in slots.items()}
         try:
             values = dict(Treatment({} if parameters is None else parameters).parameters)
@@ -96,97 +97,23 @@ class Composition:
                 self.calls[slot] = replace(call, values=FrozenDict({**call.values, parameter: value}))
         if not faults and self.calls:
             self._wire(faults)
+            taken = self.__dict__["_wired"].sources if not faults else self.inputs
+            for one in self.inputs:
+                if one not in taken:
+                    names = [name for call in self.calls.values() for name in call.step.parameters]
+                    faults.add(f"no step takes the input {one!r}: {did_you_mean(one, names)}")
         self._refuse(faults)
-
-    # -- composing by call --------------------------------------------------------------------------------------------
-
-    def __enter__(self) -> Self:
-        if RECORDING.get() is not None:
-            raise DeclarationError(
-                f"workflow {self.name!r}",
-                ["another workflow is being composed: end that first, and then use it here"],
-            )
-        self._recorder = RECORDING.set(self._add)
-        return self
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        assert self._recorder is not None
-        RECORDING.reset(self._recorder)
-        self._recorder = None
-        if kind is None:
-            faults = Faults()
-            self._wire(faults)
-            self._refuse(faults)
-
-    def add(self, step: Step[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        """Add a step, as calling it while the workflow is being composed does; give what stands for its result.
-
-        Raises `DeclarationError` for arguments that the step does not have.
-        """
-        return self._add(step, args, kwargs)
-
-    def input(self, name: str, value: Any = REQUIRED, type: Any = REQUIRED) -> Any:  # noqa: A002 - what it is
-        """Add an input; give what stands for it. One without a value is given by each run."""
-        faults = Faults()
-        if name in self.inputs or name in self.calls:
-            faults.add(f"two things are called {name!r}: give the input another name")
-        made = _input(self.name, name, type if value is REQUIRED else value, faults, declared=type)
-        self._refuse(faults)
-        assert made is not None
-        self.inputs[name] = made
-        return Pending(self, name)
-
-    def _add(self, step: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Pending:
-        if not isinstance(step, Step):
-            raise DeclarationError(
-                f"workflow {self.name!r}", [f"{excerpt(step)} is no step: decorate the function with @step"]
-            )
-        arguments = _bound(step, args, kwargs)
-        slot = step.name if step.name not in (*self.calls, *self.inputs) else self._free(step.name)
-        wires: dict[str, Any] = {}
-        values: dict[str, Any] = {}
-        for name, argument in arguments.items():
-            if _is_wired(argument):
-                wires[name] = self._wire_of(argument, f"{slot}.{name}")
-            else:
-                values[name] = argument
-        self.calls[slot] = Call(step.named(slot), FrozenDict(wires), FrozenDict(values))
-        return Pending(self, slot)
-
-    def _free(self, name: str) -> str:
-        number = 2
-        while f"{name}_{number}" in self.calls or f"{name}_{number}" in self.inputs:
-            number += 1
-        return f"{name}_{number}"
-
-    def _wire_of(self, argument: Any, place: str) -> Any:
-        if isinstance(argument, Pending):
-            if argument.owner is not self:
-                owner = getattr(argument.owner, "name", "another")
-                raise DeclarationError(
-                    f"workflow {self.name!r}",
-                    [f"{place} is handed {argument!r} of the workflow {owner!r}: compose the step in there"],
-                )
-            return From(argument.name, argument.output)
-        if isinstance(argument, Source):
-            known = self.sources.setdefault(argument.name, argument)
-            if known is not argument:
-                raise DeclarationError(
-                    f"workflow {self.name!r}", [f"two different sources are called {argument.name!r}"]
-                )
-            return From(argument.name)
-        if isinstance(argument, Mapping):
-            return {name: self._wire_of(inner, f"{place}[{name!r}]") for name, inner in argument.items()}
-        if isinstance(argument, list | tuple):
-            return [self._wire_of(inner, f"{place}[{at}]") for at, inner in enumerate(argument)]
-        return argument
 
     # -- what it is ---------------------------------------------------------------------------------------------------
 
     def _wire(self, faults: Faults) -> None:
+        if self._abandoned:
+            faults.add(f"composing it ended with {self._abandoned}; compose it again")
+            return
         if not self.calls:
             faults.add("it has no steps: name them, or call them in `with Workflow(...)`")
             return
+        check_names([*self.calls, *self.inputs], self.sources, set(), faults)
         wiring = Wiring(
             {slot: call.step for slot, call in self.calls.items()},
             {**self.inputs, **self.sources},
@@ -197,9 +124,10 @@ class Composition:
             },
             faults,
             wires={slot: call.wires for slot, call in self.calls.items()},
+            settled=[slot for slot, call in self.calls.items() if not call.by_name],
         )
         made = wiring.wire()
-        if made is not None:
+        if made is not None and not faults:
             self.__dict__["_wired"] = made
 
     @property
@@ -213,11 +141,6 @@ class Composition:
             made = self.__dict__["_wired"]
         return made
 
-    def _refuse(self, faults: Faults) -> None:
-        if faults:
-            subject = f"workflow {self.name!r}" if isinstance(self.name, str) else "workflow"
-            raise DeclarationError(subject, list(faults))
-
     def __iter__(self) -> Iterator[str]:
         return iter(self.wired.nodes)
 
@@ -225,14 +148,20 @@ class Composition:
         return len(self.calls)
 
     def __getitem__(self, step: str | int) -> Pending:
-        names = list(self.wired.nodes)
         if isinstance(step, int):
+            names = list(self.wired.nodes)
+            if not -len(names) <= step < len(names):
+                raise UnknownNameError(f"workflow {self.name!r} has {len(names)} steps, and no step {step}")
             return Pending(self, names[step])
-        if step not in (*names, *self.inputs):
-            raise UnknownNameError(
-                f"workflow {self.name!r} has no step {step!r}: {did_you_mean(str(step), [*names, *self.inputs])}"
-            )
+        if step in self.groups:
+            return self._group(step)
+        if step not in self.calls and step not in self.inputs:
+            near = did_you_mean(str(step), [*self.calls, *self.groups, *self.inputs])
+            raise UnknownNameError(f"workflow {self.name!r} has no step {step!r}: {near}")
         return Pending(self, step)
+
+    def __contains__(self, step: object) -> bool:
+        return step in self.calls
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Composition) and self.identity() == other.identity()
@@ -241,12 +170,12 @@ class Composition:
         return hash(self.name)
 
     def identity(self) -> list[Any]:
-        """Give what two workflows have in common if they compute the same: steps, wiring, values and inputs."""
+        """Give what two workflows have in common if they compute the same: steps, wiring, values, inputs, groups."""
         wired = self.wired
         nodes = [
             [
                 node.slot,
-                node.step.slug,
+                _identity(node.step),
                 [*node.step.over, node.step.combine] if node.step.over else [],
                 sorted(node.inputs.items()),
                 sorted(node.outputs.items()),
@@ -255,18 +184,40 @@ class Composition:
             for node in sorted(wired, key=lambda node: node.slot)
         ]
         inputs = [[name, _form(one)] for name, one in sorted(self.inputs.items())]
-        return [self.name, nodes, inputs, sorted(set(wired.sources) - set(self.inputs))]
+        sources = [
+            [name, _identity(one)] for name, one in sorted(wired.sources.items()) if name not in self.inputs
+        ]
+        return [
+            self.name,
+            nodes,
+            inputs,
+            sources,
+            sorted((name, sorted(slots)) for name, slots in self.groups.items()),
+        ]
 
     def __repr__(self) -> str:
-        return f"Workflow({self.name!r}: {' → '.join([*self.inputs, *self.calls])})"
+        homes = {slot: name for name, slots in [*self.groups.items()][::-1] for slot in slots}
+        names = dict.fromkeys([*self.inputs, *(homes.get(slot, slot) for slot in self.calls)])
+        return f"Workflow({self.name!r}: {' → '.join(names)})"
 
     # -- changing -----------------------------------------------------------------------------------------------------
 
     def changed(self, calls: Mapping[str, Call], **fields: Any) -> Self:
         """Give the same workflow with other calls; nothing else is shared that could change."""
         made = object.__new__(type(self))
+        groups = {name: tuple(slot for slot in slots if slot in calls) for name, slots in self.groups.items()}
         vars(made).update(
-            {**vars(self), "calls": dict(calls), "inputs": dict(self.inputs), "sources": dict(self.sources)},
+            {
+                **vars(self),
+                "calls": dict(calls),
+                "inputs": dict(self.inputs),
+                "sources": {
+                    **self.sources,
+                    **{one.name: one for one in self.given if not isinstance(one, Given)},
+                },
+                "groups": FrozenDict({name: slots for name, slots in groups.items() if slots}),
+                "_numbers": dict(self._numbers),
+            },
             **fields,
         )
         made.__dict__.pop("_wired", None)
@@ -282,67 +233,17 @@ class Composition:
         for slot, call in self.calls.items():
             node = wired.nodes[slot]
             names = {name: From(node.inputs[name]) for name in node.step.parameters if name in node.inputs}
-            told[slot] = replace(call, wires=FrozenDict({**names, **call.wires}))
+            told[slot] = replace(call, wires=FrozenDict({**names, **call.wires}), by_name=False)
         return told
-
-    def replaced(self, slot: str, step: Step[..., Any]) -> Self:
-        """Give the same workflow with another step in a slot, which takes the same inputs.
-
-        Values of parameters that the other step does not have are left out.
-        """
-        self[slot]
-        calls = self.explicit()
-        call = calls[slot]
-        kept = {name: value for name, value in call.values.items() if name in step.parameters}
-        wires = {name: wire for name, wire in call.wires.items() if name in step.parameters}
-        calls[slot] = Call(step.named(slot), FrozenDict(wires), FrozenDict(kept))
-        return self.changed(calls)
-
-    def without(self, *slots: str) -> Self:
-        """Give the same workflow without some steps; what they gave must not be missing."""
-        for slot in slots:
-            self[slot]
-        return self.changed({slot: call for slot, call in self.explicit().items() if slot not in slots})
-
-    def with_step(self, step: Step[..., Any], /, **arguments: Any) -> Self:
-        """Give the same workflow with one more step, whose arguments are values or ``workflow["another"]``."""
-        made = self.changed(self.explicit())
-        made.add(step, **{name: _owned_by(made, value) for name, value in arguments.items()})
-        return made.changed(made.calls)
 
     @property
     def given(self) -> list[Source[Any]]:
-        """The inputs and sources."""
-        return [
-            *self.inputs.values(),
-            *(one for name, one in self.wired.sources.items() if name not in self.inputs),
-        ]
+        """The inputs and sources that steps take."""
+        return list(self.wired.sources.values())
 
-    def bound(self, inputs: Mapping[str, Any]) -> Self:
-        """Give the same workflow with values for its inputs.
 
-        Raises `DeclarationError` for inputs that it does not have, that lack a value, or have one of a wrong type.
-        """
-        faults = [
-            f"it has no input {name!r}: {did_you_mean(str(name), self.inputs)}"
-            for name in inputs
-            if name not in self.inputs
-        ]
-        made: dict[str, Given] = {}
-        for name, one in self.inputs.items():
-            if name in inputs:
-                try:
-                    value = coerce(inputs[name], one.returns, f"input {name!r}")
-                    made[name] = one.holding(value)
-                except ContractError as error:
-                    faults.append(str(error))
-            elif one.is_empty:
-                faults.append(f"its input {name!r} has no value: give run({name}=...)")
-            else:
-                made[name] = one
-        if faults:
-            raise DeclarationError(f"workflow {self.name!r}", faults)
-        return self.changed(self.calls, inputs=made)
+def _identity(one: Step[..., Any] | Source[Any]) -> list[str | None]:
+    return [one.slug, qualified_name(one.function), one.version]
 
 
 def _form(one: Given) -> str:
@@ -353,52 +254,3 @@ def _form(one: Given) -> str:
         return parameter_form(one.value, one.name, code_form)
     except UnkeyableError:
         return f"object {id(one.value)}"
-
-
-def _owned_by(owner: Composition, argument: Any) -> Any:
-    if isinstance(argument, Pending):
-        return Pending(owner, argument.name, argument.output)
-    if isinstance(argument, Mapping):
-        return {name: _owned_by(owner, inner) for name, inner in argument.items()}
-    return [_owned_by(owner, inner) for inner in argument] if isinstance(argument, list | tuple) else argument
-
-
-def _is_wired(argument: Any) -> bool:
-    if isinstance(argument, Pending | Source):
-        return True
-    inner: Iterable[Any] = ()
-    if isinstance(argument, Mapping):
-        inner = argument.values()
-    elif isinstance(argument, list | tuple):
-        inner = argument
-    return any(map(_is_wired, inner))
-
-
-def _bound(step: Step[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Give arguments by the names of parameters, without those that the engine gives."""
-    signature = inspect.signature(step.function)
-    takes = [one for name, one in signature.parameters.items() if name not in GIVEN]
-    try:
-        return dict(signature.replace(parameters=takes).bind_partial(*args, **kwargs).arguments)
-    except TypeError as error:
-        wrong = [
-            f"{name!r} is no parameter of it: {did_you_mean(name, [one.name for one in takes])}"
-            if name not in GIVEN
-            else f"{name!r} is given by the engine"
-            for name in kwargs
-            if name not in step.parameters
-        ] or [f"it takes ({', '.join(one.name for one in takes)}): {error}"]
-        raise DeclarationError(f"a call of step {step.name!r}", wrong) from None
-
-
-def _input(owner: str, name: Any, told: Any, faults: Faults, declared: Any = REQUIRED) -> Given | None:
-    """Make an input of a value, or of the type of the values that it will be given."""
-    if fault := identifier_fault(name):
-        faults.add(f"input {excerpt(name)}: its name {fault}")
-        return None
-    if name in GIVEN:
-        faults.add(f"input {name!r} is what the engine gives to steps: rename it")
-        return None
-    if told is REQUIRED or isinstance(told, type) or hasattr(told, "__origin__"):
-        return Given.of(owner, name, REQUIRED, told)
-    return Given.of(owner, name, told, declared)

@@ -304,7 +304,7 @@ def _wire_all(
 ) -> dict[str, WiredSteps]:
     """Wire the workflow of every treatment; those with faults are left out."""
     workflows: dict[str, WiredSteps] = {}
-    baseline = Wiring(slots, dict(declared), parameters, faults, broken=broken, wires=wires)
+    baseline = Wiring(slots, dict(declared), parameters, faults, broken=broken, wires=wires, settled=wires)
     made = baseline.wire()
     if made is not None:
         workflows[BASELINE] = made
@@ -343,6 +343,7 @@ def _wire_all(
             treatment=name,
             broken=broken,
             wires=wires,
+            settled=wires,
         ).wire()
         if made is not None:
             workflows[name] = made

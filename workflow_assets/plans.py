@@ -339,7 +339,7 @@ def _content(source: Source[Any], code: str, store: Store) -> tuple[str, Encoded
         return asset_content(source, store), None
     if source.version is not None:
         return digest("source", SCHEMA, code, source.version), None
-    encoded = encode(source(), pickles=store.pickles, place=f"source {source.name!r}")
+    encoded = encode(source.load(), pickles=store.pickles, place=f"source {source.name!r}")
     return digest("content", SCHEMA, encoded.codec, then=encoded.pieces), encoded
 
 

@@ -8,12 +8,13 @@ import sys
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, NoReturn, TypeVar, overload
+from typing import Any, Generic, NoReturn, TypeVar, cast, overload
 
 from workflow_assets.contracts.hints import read_hints
 from workflow_assets.errors import DeclarationError, UnknownNameError, excerpt, listing
 from workflow_assets.functions import Registered, as_owners, declared_faults, names_around
 from workflow_assets.mappings import FrozenDict
+from workflow_assets.recordings import RECORDING, unrecorded
 
 R = TypeVar("R")
 
@@ -57,7 +58,15 @@ class Source(Registered, Generic[R]):
         )
 
     def __call__(self) -> R:
-        """Load the data."""
+        """Load the data; while a workflow is being composed, give what stands for them instead."""
+        recorder = RECORDING.get()
+        return self.load() if recorder is None else cast("R", recorder(self, (), {}))
+
+    def load(self) -> R:
+        """Load the data, whatever is being composed."""
+        if RECORDING.get() is not None:
+            with unrecorded():
+                return self.load()
         return self.function()
 
     @property
@@ -95,7 +104,7 @@ class AssetSource(Source[Any]):
         """Say what it is."""
         return f"The Dagster asset {'/'.join(self.path)}."
 
-    def __call__(self) -> NoReturn:
+    def load(self) -> NoReturn:
         """Raise `UnknownNameError`: there is nothing to load from but a store."""
         raise UnknownNameError(
             f"source {self.name!r} is the Dagster asset {'/'.join(self.path)!r}, whose value is not computed here, and "
@@ -150,7 +159,7 @@ class Given(Source[Any]):
         """Say what it is."""
         return f"The input {self.name} of the workflow {self.owner}."
 
-    def __call__(self) -> Any:
+    def load(self) -> Any:
         """Give the value.
 
         Raises `UnknownNameError` where there is none.

@@ -6,18 +6,29 @@ import copy
 import inspect
 import sys
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
 from workflow_assets.contracts.checkers import MetricType, Reported, metric_type
 from workflow_assets.contracts.hints import marks_of, plain_hint, read_hints, unit_of
-from workflow_assets.errors import DeclarationError, UnknownNameError, did_you_mean, excerpt
+from workflow_assets.errors import DeclarationError, did_you_mean, excerpt
 from workflow_assets.functions import Registered, as_owners, declared_faults, names_around
 from workflow_assets.mappings import FrozenDict
-from workflow_assets.modules import qualified_name
-from workflow_assets.recordings import RECORDING
-from workflow_assets.traits import NO_RETRIES, Retries, read_resources, read_retries, read_timeout
+from workflow_assets.names import identifier_fault
+from workflow_assets.recordings import RECORDING, Pending, outside
+from workflow_assets.traits import (
+    NO_RETRIES,
+    Category,
+    Mode,
+    Retries,
+    read_category,
+    read_metadata,
+    read_mode,
+    read_resources,
+    read_retries,
+    read_timeout,
+)
 
 if TYPE_CHECKING:
     from workflow_assets.contracts.annotations import Metrics
@@ -63,6 +74,9 @@ class Step(Registered, Generic[P, R]):
     timeout: float | None = None
     resources: Mapping[str, float] = field(default_factory=dict)
     records: type[Metrics] | None = None
+    category: Category | None = None
+    mode: Mode = "whole"
+    metadata: Mapping[str, Any] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     owners: tuple[str, ...] = ()
     over: tuple[str, ...] = ()
@@ -91,6 +105,8 @@ class Step(Registered, Generic[P, R]):
         )
         self._set("returns", hints.get("return", REQUIRED))
         self._set("tags", FrozenDict(self.tags))
+        if self.mode == "each" and not self.over:
+            self._set("over", tuple(self.parameters)[:1])
         faults += _each_faults(self)
         returns = self.returns
         self._set(
@@ -99,6 +115,8 @@ class Step(Registered, Generic[P, R]):
         )
         self._set("metrics", FrozenDict({} if self.over else _declared_metrics(self, faults)))
         self._take_after_function()
+        if self.mode == "each" and not self.parameters:
+            faults.append("mode = 'each', and it takes nothing of which there could be items")
         if self.transient and self.metrics:
             faults.append("it is transient, so that nothing would keep the metrics it reports")
         if faults:
@@ -122,6 +140,12 @@ class Step(Registered, Generic[P, R]):
         """Call the function; while a workflow is being composed, write the call down instead."""
         recorder = RECORDING.get()
         if recorder is None:
+            for one in args:  # written out: steps are called in loops, too
+                if isinstance(one, Pending):
+                    raise outside(self.name, one)
+            for one in kwargs.values():
+                if isinstance(one, Pending):
+                    raise outside(self.name, one)
             return self.function(*args, **kwargs)
         return cast("R", recorder(self, args, kwargs))
 
@@ -137,7 +161,13 @@ class Step(Registered, Generic[P, R]):
 
     def named(self, name: str) -> Step[P, R]:
         """Use one function for another slot: ``model.named("second_model")``."""
-        return self if name == self.name else replace(self, name=name)
+        if name == self.name:
+            return self
+        if fault := slot_fault(name):
+            raise DeclarationError(f"step {self.name!r}", [f"its new name {fault}"])
+        made = object.__new__(type(self))  # all else has been validated
+        vars(made).update({**vars(self), "name": name, "__name__": name})
+        return made
 
     def each(self, *parameters: str, combine: Combine = "zip") -> Step[..., list[R]]:
         """Call it on each item of what some parameters are handed, by default of the first one.
@@ -157,7 +187,7 @@ class Step(Registered, Generic[P, R]):
         ('number',)
         """
         named = parameters or tuple(self.parameters)[:1]
-        return cast("Step[..., list[R]]", replace(self, over=named, combine=combine))
+        return cast("Step[..., list[R]]", replace(self, mode="each", over=named, combine=combine))
 
     def metric_names(self) -> dict[str, MetricType]:
         """Give the declared metrics by their full names, such as ``score.accuracy``."""
@@ -191,6 +221,9 @@ def step(
     timeout: float | None = None,
     resources: Mapping[str, float | str] | None = None,
     records: type[Metrics] | None = None,
+    category: Category | None = None,
+    mode: Mode = "whole",
+    metadata: Mapping[str, Any] | None = None,
     tags: Mapping[str, str] | None = None,
     owners: tuple[str, ...] = (),
 ) -> Callable[[Callable[P, R]], Step[P, R]]: ...
@@ -209,6 +242,9 @@ def step(
     timeout: float | None = None,
     resources: Mapping[str, float | str] | None = None,
     records: type[Metrics] | None = None,
+    category: Category | None = None,
+    mode: Mode = "whole",
+    metadata: Mapping[str, Any] | None = None,
     tags: Mapping[str, str] | None = None,
     owners: tuple[str, ...] = (),
 ) -> Any:
@@ -231,6 +267,9 @@ def step(
         resources: what a call needs, such as ``{"gpu": 1, "memory": "4 GiB"}``: cells that need more together than
             there is wait for each other.
         records: the metrics that the step records through ``ctx.record``.
+        category: what kind of work it is: "extract", "transform", "analyse" or "load"; shown in catalogues.
+        mode: what a call is handed: the "whole" of its inputs, "each" item of them, or a "stream" of chunks.
+        metadata: whatever else there is to say, in plain values that JSON can hold; nothing is computed anew for it.
         tags: labels shown in Dagster.
         owners: e-mail addresses or ``team:name``, shown in Dagster.
 
@@ -264,6 +303,9 @@ def step(
             timeout=timeout,
             resources=cast("Mapping[str, float]", {} if resources is None else resources),
             records=records,
+            category=category,
+            mode=mode,
+            metadata={} if metadata is None else metadata,
             tags={} if tags is None else tags,
             owners=as_owners(owners),
             scope=scope,
@@ -276,6 +318,9 @@ _TRAITS: Mapping[str, Callable[[Any], tuple[Any, list[str]]]] = {
     "retries": read_retries,
     "timeout": read_timeout,
     "resources": read_resources,
+    "category": read_category,
+    "mode": read_mode,
+    "metadata": read_metadata,
 }
 
 
@@ -283,10 +328,17 @@ def _subject(one: Step[..., Any]) -> str:
     return f"step {one.name!r}" if isinstance(one.name, str) else "step"
 
 
+def slot_fault(name: Any) -> str | None:
+    """Say why a name cannot be that of a step in a workflow; None if it can."""
+    if name == "results":
+        return "is that of the table that every experiment ends in: choose another than 'results'"
+    return identifier_fault(name)
+
+
 def _option_faults(one: Any) -> list[str]:
     faults = []
     if one.name == "results":
-        faults.append("'results' is the table that every experiment ends in; choose another name")
+        faults.append(f"its name {slot_fault(one.name)}")
     if one.stream is not None and (not isinstance(one.stream, str) or not one.stream.strip()):
         faults.append(f"stream = {excerpt(one.stream)}: expected a text")
     if one.records is not None and not (isinstance(one.records, type) and issubclass(one.records, Reported)):
@@ -348,61 +400,6 @@ def _declared_metrics(one: Step[..., Any], faults: list[str]) -> dict[str, Metri
 def _fields(metrics: type[Metrics]) -> dict[str, MetricType]:
     kinds = {name: metric_type(field.annotation) for name, field in metrics.model_fields.items()}
     return {name: kind for name, kind in kinds.items() if kind is not None}
-
-
-class Registry:
-    """Steps and sources by slug, so that documents and other packages can name them.
-
-    >>> registry = Registry()
-    >>> @registry.add
-    ... @step
-    ... def clean(text: str = "") -> str:
-    ...     return text.strip()
-    >>> registry["clean"] is clean
-    True
-    """
-
-    def __init__(self) -> None:
-        self._members: dict[str, Any] = {}
-
-    Member = TypeVar("Member")
-
-    def add(self, member: Member) -> Member:
-        """Register a step or a source under its slug.
-
-        Defining the same function again (as a notebook does) replaces it. Raises `DeclarationError` when the slug
-        belongs to another function.
-        """
-        slug = str(getattr(member, "slug", ""))
-        function = getattr(member, "__wrapped__", None)
-        if not slug or function is None:
-            raise DeclarationError(
-                "registry", [f"a {type(member).__qualname__} is neither a step nor a source"]
-            )
-        present = self._members.get(slug)
-        holder = None if present is None else qualified_name(present.__wrapped__)
-        if holder is not None and holder != qualified_name(function):
-            raise DeclarationError(
-                "registry",
-                [
-                    f"slug {slug!r} of {qualified_name(function)} is {holder}'s; give one another: @step(slug=...)"
-                ],
-            )
-        self._members[slug] = member
-        return member
-
-    def __getitem__(self, slug: str) -> Any:
-        if slug not in self._members:
-            raise UnknownNameError(
-                f"no step or source has the slug {slug!r}: {did_you_mean(slug, self._members)}"
-            )
-        return self._members[slug]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._members)
-
-    def __len__(self) -> int:
-        return len(self._members)
 
 
 def private_copy(value: Any) -> Any:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any
+from typing import Any, Literal, get_args
 
-from workflow_assets.errors import excerpt
+from workflow_assets.errors import did_you_mean, excerpt
 from workflow_assets.mappings import FrozenDict
+
+Category = Literal["extract", "transform", "analyse", "load"]
+"""What kind of work a step does."""
+
+Mode = Literal["whole", "each", "stream"]
+"""What a call of a step is handed: all of its inputs, one item of them, or chunk after chunk."""
 
 MEMORY = "memory"
 """The resource whose amount is bytes, and may be written as text: ``"4 GiB"``."""
@@ -99,6 +106,49 @@ def read_resources(given: Any) -> tuple[Mapping[str, float], list[str]]:
         else:
             amounts[name] = float(size)
     return FrozenDict(amounts), faults
+
+
+def read_category(given: Any) -> tuple[Category | None, list[str]]:
+    """Read what kind of work a step does; give also what is wrong with it."""
+    return (None, []) if given is None else _one_of(given, "category", get_args(Category), None)
+
+
+def read_mode(given: Any) -> tuple[Mode, list[str]]:
+    """Read what a call of a step is handed; give also what is wrong with it.
+
+    >>> read_mode("eech")
+    ('whole', ["mode = 'eech': did you mean 'each'?"])
+    """
+    return _one_of(given, "mode", get_args(Mode), "whole")
+
+
+def _one_of(given: Any, what: str, known: tuple[str, ...], default: Any) -> tuple[Any, list[str]]:
+    if isinstance(given, str) and given in known:
+        return given, []
+    return default, [f"{what} = {excerpt(given)}: {did_you_mean(str(given), known)}"]
+
+
+def read_metadata(given: Any) -> tuple[Mapping[str, Any], list[str]]:
+    """Read what else is told of a step: plain values that JSON holds as they are; give also what is wrong with it."""
+    if not isinstance(given, Mapping):
+        return FrozenDict({}), [
+            f"metadata = {excerpt(given)}: expected a mapping, such as {{'licence': 'MIT'}}"
+        ]
+    told: dict[str, Any] = {}
+    faults = []
+    for name, value in given.items():
+        try:
+            told[name] = json.loads(json.dumps(value, allow_nan=False))
+        except (TypeError, ValueError, RecursionError) as error:
+            faults.append(f"metadata[{name!r}] = {excerpt(value)} is nothing that JSON holds: {error}")
+            continue
+        if not isinstance(name, str):
+            faults.append(f"metadata name {excerpt(name)}: expected a text")
+        elif told[name] != value:
+            faults.append(
+                f"metadata[{name!r}] = {excerpt(value)} is {excerpt(told[name])} in JSON: write it so"
+            )
+    return FrozenDict(told), faults
 
 
 def most(needs: Iterable[Mapping[str, float]]) -> dict[str, float]:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, cast, get_args, get_origin
 from workflow_assets.canonical import parameter_form
 from workflow_assets.contracts.checkers import MetricType, describe
 from workflow_assets.contracts.edges import compatible, handed
+from workflow_assets.contracts.hints import marks_of, plain_hint
 from workflow_assets.errors import ContractError, UnkeyableError, did_you_mean, excerpt, listing
 from workflow_assets.faults import Faults
 from workflow_assets.fingerprint import code_form, global_draws
@@ -51,7 +52,11 @@ class Node:
         """
         made = {name: value for name, value in arguments.items() if name in self.step.parameters}
         for name, template in self.templates.items():
-            made[name] = _made(template, arguments)
+            value = _made(template, arguments)
+            hint = marks_of(plain_hint(self.step.parameters[name].annotation))[0]
+            made[name] = (
+                tuple(value) if type(value) is list and (get_origin(hint) or hint) is tuple else value
+            )
         return made
 
     @property
@@ -160,6 +165,7 @@ class Wiring:
         broken: names whose faults are told elsewhere; what asks for them is no fault of its own.
         wires: for some slots, what each of some parameters is handed: a `From`, or lists and mappings of these and of
             values. The other parameters are wired by their names.
+        settled: slots whose other parameters have their defaults, whatever else bears their names.
     """
 
     steps: Mapping[str, Step[..., Any]]
@@ -170,6 +176,7 @@ class Wiring:
     treatment: str = ""
     broken: Collection[str] = ()
     wires: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    settled: Collection[str] = ()
 
     def wire(self) -> WiredSteps | None:
         """Give the workflow; None where there are faults."""
@@ -240,6 +247,8 @@ class Wiring:
             if name in wires:
                 continue
             provider = self._provider(step, name)
+            if slot in self.settled and parameter.default is not REQUIRED:
+                provider = None
             if provider is not None and name in owned:
                 self._fault(
                     f"{place} is wired to {_kind(provider)} {name!r} and cannot be set to a value too",

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
+from workflow_assets.alterations import Alterable
 from workflow_assets.compositions import Composition
 from workflow_assets.declarations import Declaration
 from workflow_assets.errors import UnknownNameError, WorkflowFailedError, did_you_mean
@@ -14,12 +15,17 @@ from workflow_assets.hooks import Hooks, read_hooks
 from workflow_assets.items import items_key
 from workflow_assets.outcomes import CellOutcome, Failure
 from workflow_assets.plans import Plan
+from workflow_assets.samples import OnSample, Rows, SampleRun, label_of, sampled
 from workflow_assets.store.base import MemoryStore, Record, Store
+from workflow_assets.treatments import BASELINE
 
 COMPLETED, FAILED, SKIPPED = "completed", "failed", "skipped"
 
+EVERYTHING = "everything"
+"""What the run over all rows is called beside samples."""
 
-class Workflow(Composition):
+
+class Workflow(Alterable):
     """Steps that are wired to each other, and run once: by names, by call, or from a document.
 
     >>> from workflow_assets import Workflow, step
@@ -42,6 +48,14 @@ class Workflow(Composition):
         bound = self.bound(inputs or {})
         return Declaration(bound.name, bound, description=bound.description)
 
+    def sample(
+        self, rows: Rows, store: Store, inputs: Mapping[str, Any] | None = None
+    ) -> tuple[SampleRun, dict[str, int]]:
+        """Give what is run over the first rows of inputs and sources, and how many of which; see `run`."""
+        cut, limits = sampled(self.bound(inputs or {}), rows, store)
+        replicates = OnSample(1, label=label_of(rows))
+        return SampleRun(cut.name, cut, replicates=replicates, description=cut.description), limits
+
     def run(
         self,
         store: Store | None = None,
@@ -52,6 +66,7 @@ class Workflow(Composition):
         resources: Mapping[str, Any] | None = None,
         force: Iterable[str] = (),
         hooks: Hooks | Iterable[Hooks] | None = None,
+        rows: Rows | None = None,
         **inputs: Any,
     ) -> WorkflowResult:
         """Find or compute what the steps give; what fails costs only what follows from it.
@@ -64,29 +79,67 @@ class Workflow(Composition):
             resources: what steps find in ``ctx.resources``.
             force: steps to compute again although they are stored, with what follows from them.
             hooks: functions that are told when the run and its steps begin and end.
+            rows: run over a sample: the first so many rows of each input and source that is a list, a frame or an
+                array; or of some of them, ``{"orders": 100}``. The store keeps it beside the run over everything, see
+                `results`.
             inputs: values of the workflow's inputs.
 
         Raises `DeclarationError` for an input without a value, or of a wrong type.
         """
         store = MemoryStore() if store is None else store
-        declaration = self.declaration(inputs)
+        limits: dict[str, int] = {}
+        if rows is None:
+            declaration = self.declaration(inputs)
+        else:
+            declaration, limits = self.sample(rows, store, inputs)
         plan = Plan(declaration, store)
         execution = Execution(backend, workers, resources=resources, hooks=read_hooks(hooks))
         execution.check(declaration)
         (outcome,) = execution.cells(plan, store, plan.cells(), steps, force=tuple(force))
-        return WorkflowResult(
-            self, outcome, store, frozenset(plan.declaration.slots if steps is None else steps)
-        )
+        wanted = frozenset(plan.declaration.slots if steps is None else steps)
+        return WorkflowResult(self, outcome, store, wanted, rows=rows, sampled=limits)
+
+    def results(self, store: Store) -> dict[str, WorkflowResult]:
+        """Give what a store keeps of the workflow: the last run over "everything", and over each sample, "rows=100".
+
+        Steps that have nothing there are "pending", as are those that failed.
+        """
+        kept: dict[str, dict[str, str]] = {}
+        for slot in self:
+            for partition, key in store.references((self.name, slot)).items():
+                label = partition.partition("|")[0]
+                if key:
+                    kept.setdefault(label if "=" in label else EVERYTHING, {})[slot] = key
+        found = store.find_all(key for keys in kept.values() for key in keys.values())
+        made = {}
+        for label in sorted(kept, key=lambda label: (label != EVERYTHING, label)):
+            records = {slot: found[key] for slot, key in kept[label].items() if key in found}
+            outcome = CellOutcome(BASELINE, label, 0, records, frozenset(), None, {}, {})
+            limits = {} if label == EVERYTHING else _limits_in(label)
+            rows = limits.get("rows", limits or None)
+            made[label] = WorkflowResult(self, outcome, store, frozenset(), rows=rows, sampled=limits)
+        return made
 
 
 class WorkflowResult:
     """What came of each step of a workflow: its state, and its value, read when asked for."""
 
     def __init__(
-        self, workflow: Composition, outcome: CellOutcome, store: Store, wanted: frozenset[str]
+        self,
+        workflow: Composition,
+        outcome: CellOutcome,
+        store: Store,
+        wanted: frozenset[str],
+        *,
+        rows: Rows | None = None,
+        sampled: Mapping[str, int] | None = None,
     ) -> None:
         self.workflow = workflow
         self.store = store
+        self.rows = rows
+        """How many rows were asked for, if this is a sample; None for everything."""
+        self.sampled = dict(sampled or {})
+        """How many rows at most each input and source was cut to."""
         self._outcome = outcome
         self._wanted = wanted
 
@@ -165,4 +218,9 @@ class WorkflowResult:
 
     def __repr__(self) -> str:
         told = ", ".join(f"{step}: {state}" for step, state in self.states.items())
-        return f"WorkflowResult({self.workflow.name}: {told})"
+        sample = "" if self.rows is None else f", {label_of(self.rows)}"
+        return f"WorkflowResult({self.workflow.name}{sample}: {told})"
+
+
+def _limits_in(label: str) -> dict[str, int]:
+    return {name: int(number) for name, _, number in (part.partition("=") for part in label.split(" "))}

@@ -35,7 +35,7 @@ def coerce(value: Any, annotation: Any, place: str) -> Any:
     if says_nothing(annotation):
         return value
     look = checker(annotation)
-    adapter = _adapter_or_none(annotation)
+    adapter = adapter_or_none(annotation)
     if adapter is not None:
         try:
             value = _validated(adapter, value)
@@ -74,7 +74,7 @@ def _plain(value: Any) -> Any:
     return plain_number(value)
 
 
-def _adapter_or_none(annotation: Any) -> TypeAdapter[Any] | None:
+def adapter_or_none(annotation: Any) -> TypeAdapter[Any] | None:
     """Build what validates a type; None for one that pydantic does not know, or would answer with an iterator."""
     if _holds_iterator(annotation):
         return None

@@ -20,11 +20,15 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 HEAVY = frozenset({"dagster", "matplotlib", "numpy", "pandas", "pyarrow", "scipy"})
 
 DECLARING_FLOOR = (
+    "alterations",
     "arguments",
     "automations",
     "blocks",
+    "calls",
     "canonical",
     "code",
+    "composers",
+    "compositions",
     "contracts",
     "declarations",
     "designs",
@@ -39,10 +43,14 @@ DECLARING_FLOOR = (
     "mappings",
     "modules",
     "names",
+    "recordings",
+    "registries",
     "replicates",
+    "samples",
     "sources",
     "steps",
     "treatments",
+    "wirings",
     "workflows",
 )
 DECLARING = [
