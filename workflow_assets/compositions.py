@@ -32,11 +32,15 @@ from workflow_assets.wirings import From, WiredSteps, Wiring
 
 @dataclass(frozen=True)
 class Call:
-    """A step as it stands in a workflow: what its arguments are taken from, and which have values."""
+    """A step as it stands in a workflow: what its arguments are taken from, and which have values.
+
+    `ui` is a front end's own, kept for its document.
+    """
 
     step: Step[..., Any]
     wires: Mapping[str, Any] = field(default_factory=FrozenDict)
     values: Mapping[str, Any] = field(default_factory=FrozenDict)
+    ui: Any = None
 
 
 class Composition:
@@ -69,6 +73,8 @@ class Composition:
         read_text(description, "description", faults)
         self.name = name
         self.description = description
+        self.ui: Any = None
+        """What a front end keeps in the workflow's document, such as positions: it means nothing here."""
         self._recorder: Token[Any] | None = None
         self.inputs: dict[str, Given] = {}
         for one, told in (inputs or {}).items():
@@ -294,7 +300,7 @@ class Composition:
         call = calls[slot]
         kept = {name: value for name, value in call.values.items() if name in step.parameters}
         wires = {name: wire for name, wire in call.wires.items() if name in step.parameters}
-        calls[slot] = Call(step.named(slot), FrozenDict(wires), FrozenDict(kept))
+        calls[slot] = Call(step.named(slot), FrozenDict(wires), FrozenDict(kept), call.ui)
         return self.changed(calls)
 
     def without(self, *slots: str) -> Self:

@@ -97,6 +97,7 @@ class Declaration:
             read_treatments(treatments, broken["treatments"], faults)
         )
         self.design = treatments if isinstance(treatments, Design) else None
+        self.composition = steps if isinstance(steps, Composition) else None
         composed = steps.explicit() if isinstance(steps, Composition) else {}
         slots, among = read_steps(
             [*steps.given, *(call.step for call in composed.values())]
@@ -116,6 +117,7 @@ class Declaration:
             },
             **read_parameters(parameters, faults),
         }
+        self.parameters: Mapping[str, Any] = FrozenDict(base)
         wires = {slot: call.wires for slot, call in composed.items()}
         self.workflows: Mapping[str, WiredSteps] = FrozenDict(
             _wire_all(slots, declared, base, self.treatments, broken["steps"], faults, wires)
