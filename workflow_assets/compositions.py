@@ -34,12 +34,14 @@ from workflow_assets.wirings import From, WiredSteps, Wiring
 class Call:
     """A step as it stands in a workflow: what its arguments are taken from, and which have values.
 
-    `ui` is a front end's own, kept for its document.
+    Where all its wires are `told`, as in a document, none is found by name. `ui` is a front end's own, kept for its
+    document.
     """
 
     step: Step[..., Any]
     wires: Mapping[str, Any] = field(default_factory=FrozenDict)
     values: Mapping[str, Any] = field(default_factory=FrozenDict)
+    told: bool = False
     ui: Any = None
 
 
@@ -203,6 +205,7 @@ class Composition:
             },
             faults,
             wires={slot: call.wires for slot, call in self.calls.items()},
+            told={slot for slot, call in self.calls.items() if call.told},
         )
         made = wiring.wire()
         if made is not None:
@@ -267,6 +270,26 @@ class Composition:
 
     # -- changing -----------------------------------------------------------------------------------------------------
 
+    @classmethod
+    def assembled(
+        cls,
+        name: str,
+        calls: Mapping[str, Call],
+        inputs: Mapping[str, Given],
+        sources: Mapping[str, Source[Any]],
+        **fields: Any,
+    ) -> Self:
+        """Make a workflow of parts that are wired already; `wired`, `description` and `ui` are among the fields."""
+        made = cls(name, description=fields.pop("description", ""))
+        vars(made).update(
+            calls=dict(calls),
+            inputs=dict(inputs),
+            sources=dict(sources),
+            ui=fields.get("ui"),
+            _wired=fields["wired"],
+        )
+        return made
+
     def changed(self, calls: Mapping[str, Call], **fields: Any) -> Self:
         """Give the same workflow with other calls; nothing else is shared that could change."""
         made = object.__new__(type(self))
@@ -300,7 +323,7 @@ class Composition:
         call = calls[slot]
         kept = {name: value for name, value in call.values.items() if name in step.parameters}
         wires = {name: wire for name, wire in call.wires.items() if name in step.parameters}
-        calls[slot] = Call(step.named(slot), FrozenDict(wires), FrozenDict(kept), call.ui)
+        calls[slot] = Call(step.named(slot), FrozenDict(wires), FrozenDict(kept), call.told, call.ui)
         return self.changed(calls)
 
     def without(self, *slots: str) -> Self:

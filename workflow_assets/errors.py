@@ -58,8 +58,7 @@ class DeclarationError(WorkflowAssetsError, ValueError):
 class DocumentError(WorkflowAssetsError, ValueError):
     """A document cannot be read, or something cannot be written as one.
 
-    `faults` holds every fault that was found, in the order of the document: its place, such as
-    ``$.steps[2].arguments.threshold``, and a sentence.
+    `faults` holds every fault that was found: its place, such as ``$.steps[2].arguments.threshold``, and a sentence.
     """
 
     SHOWN = 50

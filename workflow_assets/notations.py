@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from workflow_assets.errors import DocumentError, did_you_mean, excerpt
+from workflow_assets.mappings import FrozenDict
 
 MOST_CHARACTERS = 32_000_000
 MOST_VALUES = 4_000_000
@@ -167,7 +168,7 @@ class _Copier:
             return None
         if kind is list:
             return [self.copy(inner, f"{path}[{place}]", depth + 1) for place, inner in enumerate(value)]
-        if isinstance(value, Mapping):
+        if kind in (dict, Doubled, FrozenDict):
             return self._mapping(value, path, depth)
         if sentence := number_fault(value):
             self.places.add(path, sentence)

@@ -137,7 +137,9 @@ class Step(Registered, Generic[P, R]):
         if unknown := [name for name in traits if name not in OVERRIDABLE]:
             faults = [f"{name!r} cannot be overridden: {did_you_mean(name, OVERRIDABLE)}" for name in unknown]
             raise DeclarationError(_subject(self), faults)
-        told = FrozenDict({**self.overridden, **{name: private_copy(value) for name, value in traits.items()}})
+        told = FrozenDict(
+            {**self.overridden, **{name: private_copy(value) for name, value in traits.items()}}
+        )
         return replace(self, **traits, overridden=told) if traits else self
 
     def metric_names(self) -> dict[str, MetricType]:

@@ -12,7 +12,9 @@ import yaml
 from workflow_assets.errors import DocumentError, excerpt
 from workflow_assets.notations import DEEPEST, MOST_VALUES, Refused, fraction, pairs, whole
 
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the second where PyYAML was built without libyaml
+_LOADER: Any = getattr(
+    yaml, "CSafeLoader", yaml.SafeLoader
+)  # the second where PyYAML was built without libyaml
 
 _CONSTANTS = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
 _CONSTANTS |= {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
@@ -160,6 +162,11 @@ _Writer.add_representer(float, _number)
 def write_yaml(document: Mapping[str, Any]) -> str:
     """Write YAML that both of its versions read alike."""
     text: str = yaml.dump(
-        document, Dumper=_Writer, sort_keys=False, allow_unicode=True, width=math.inf, default_flow_style=False
+        document,
+        Dumper=_Writer,
+        sort_keys=False,
+        allow_unicode=True,
+        width=math.inf,
+        default_flow_style=False,
     )
     return text
