@@ -15,16 +15,20 @@ from workflow_assets.declarations import Declaration
 from workflow_assets.errors import DocumentError, did_you_mean, excerpt
 from workflow_assets.experiments import Experiment
 from workflow_assets.protocols import read_experiment
-from workflow_assets.readings import KINDS, kind_of, read_workflow, tree_of
+from workflow_assets.readers import KINDS, kind_of, tree_of
+from workflow_assets.readings import read_workflow
 from workflow_assets.steps import Registry
+from workflow_assets.texts import to_json, to_yaml
 from workflow_assets.workflows import Workflow
 from workflow_assets.writings import write_experiment, write_workflow
+
+__all__ = ["from_document", "to_document", "to_json", "to_yaml"]
 
 
 def to_document(told: Composition | Declaration) -> dict[str, Any]:
     """Give the document of a workflow or an experiment, which holds nothing but what JSON has.
 
-    `notations.to_json` and `notations.to_yaml` write it as text. Raises `DocumentError` with the place of each value
+    `to_json` and `to_yaml` write it as text. Raises `DocumentError` with the place of each value
     that no document can hold: nothing is changed silently.
     """
     return write_workflow(told) if isinstance(told, Composition) else write_experiment(told)

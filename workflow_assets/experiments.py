@@ -63,7 +63,7 @@ class Experiment(Declaration):
         every fault, each at its place.
         """
         from workflow_assets.protocols import read_experiment
-        from workflow_assets.readings import tree_of
+        from workflow_assets.readers import tree_of
 
         return read_experiment(tree_of(told), registry, cls, pinned=pinned)
 

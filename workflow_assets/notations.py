@@ -1,12 +1,7 @@
-"""Notations: JSON and YAML as text, read within bounds and with nothing executed, and written so that they come back.
-
-YAML is read as it is since version 1.2: ``yes`` and ``2026-01-01`` are texts. Tags are refused, so that nothing can be
-constructed but what JSON has.
-"""
+"""Notations: what JSON and YAML have in common, which is all that documents hold, within bounds."""
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -78,40 +73,6 @@ class Doubled(dict[str, Any]):
     """A mapping in whose text keys stand more than once."""
 
     doubles: tuple[str, ...] = ()
-
-
-def parse(text: str, *, yaml: bool | None = None) -> Any:
-    """Read JSON or YAML; by default a text that begins with ``{`` is JSON.
-
-    Raises `DocumentError` for a text that is neither, with the line, and for one that is too large; what else is wrong
-    stands in the tree as `Refused` and `Doubled`, and is told by `plain`.
-    """
-    if len(text) > MOST_CHARACTERS:
-        raise DocumentError("document", [("$", f"it is longer than {MOST_CHARACTERS:,} characters")])
-    text = text.removeprefix("\ufeff")
-    if not text.strip():
-        raise DocumentError("document", [("$", "it is empty")])
-    if text.lstrip()[0] in "{[" if yaml is None else not yaml:
-        return _parse_json(text)
-    from workflow_assets.yamls import parse_yaml
-
-    return parse_yaml(text)
-
-
-def _parse_json(text: str) -> Any:
-    try:
-        return json.loads(
-            text,
-            object_pairs_hook=pairs,
-            parse_int=whole,
-            parse_float=fraction,
-            parse_constant=lambda name: Refused(f"{name} is no JSON: write null, or leave it out"),
-        )
-    except json.JSONDecodeError as error:
-        sentence = f"it is no JSON: line {error.lineno}, column {error.colno}: {error.msg}"
-    except RecursionError:
-        sentence = f"it is nested more than {DEEPEST} deep"
-    raise DocumentError("document", [("$", sentence)])
 
 
 def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -216,7 +177,7 @@ def number_fault(value: Any) -> str | None:
     return f"{excerpt(value)} is {_what(value)}, which JSON does not have{_CURES.get(type(value), '')}"
 
 
-_CURES = {
+_CURES: dict[type, str] = {
     tuple: ": write a list, and annotate the parameter as a tuple",
     set: ": write a list, and annotate the parameter as a set",
     frozenset: ": write a list, and annotate the parameter as a frozenset",
@@ -227,15 +188,3 @@ _CURES = {
 def _what(value: object) -> str:
     kind = type(value).__qualname__
     return f"{'an' if kind[0] in 'aeiouAEIOU' else 'a'} {kind}"
-
-
-def to_json(document: Mapping[str, Any]) -> str:
-    """Write a document as JSON."""
-    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def to_yaml(document: Mapping[str, Any]) -> str:
-    """Write a document as YAML, which every version of it reads alike."""
-    from workflow_assets.yamls import write_yaml
-
-    return write_yaml(document)

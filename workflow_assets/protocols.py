@@ -16,7 +16,7 @@ from workflow_assets.hypotheses import Hypothesis
 from workflow_assets.levels import Levels
 from workflow_assets.mappings import FrozenDict
 from workflow_assets.notations import Places, at
-from workflow_assets.readings import BODY, Reader
+from workflow_assets.readings import BODY, WorkflowReader
 from workflow_assets.replicates import Replicates
 from workflow_assets.sources import Source
 from workflow_assets.steps import Registry, Step
@@ -70,7 +70,7 @@ def read_experiment(tree: Any, registry: Registry, make: type[Made], *, pinned: 
     return made
 
 
-class _Reader(Reader):
+class _Reader(WorkflowReader):
     def fields(self, told: Mapping[str, Any]) -> dict[str, Any]:
         """Read what an experiment has beside its workflow."""
         treatments = {
@@ -227,7 +227,9 @@ class _Reader(Reader):
 
     def _replicates(self, told: Any) -> Replicates:
         path = "$.replicates"
-        entry = {"count": told} if type(told) is int else {"units": told} if type(told) is list else told
+        entry: dict[str, Any] = (
+            {"count": told} if type(told) is int else {"units": told} if type(told) is list else told
+        )
         entry = self.mapping(entry, path, REPLICATES)
         units, names = entry.get("units"), entry.get("levels")
         before = len(self.places.faults)

@@ -72,14 +72,15 @@ def _read(tree: ast.expr, known: Mapping[str, Any]) -> Any:
         inner = tree.slice.elts if isinstance(tree.slice, ast.Tuple) else [tree.slice]
         if tree.value.id == "Literal" and all(_is_literal(one) for one in inner):
             return Literal[tuple(ast.literal_eval(one) for one in inner)]
-        outer, count = _PLAIN.get(tree.value.id), len(inner)
+        outer: Any = _PLAIN.get(tree.value.id)
+        count = len(inner)
         if (
             outer is tuple
             and count == 2
             and isinstance(inner[1], ast.Constant)
             and inner[1].value is Ellipsis
         ):
-            return tuple[_read(inner[0], known), ...]
+            return outer[_read(inner[0], known), ...]
         if outer is tuple or (outer, count) in ((list, 1), (set, 1), (dict, 2)):
             return outer[tuple(_read(one, known) for one in inner)]
     raise LookupError(ast.unparse(tree)[:40])

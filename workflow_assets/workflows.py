@@ -56,7 +56,8 @@ class Workflow(Composition):
         With `pinned`, a document is refused that was written with other code of its steps. Raises `DocumentError` with
         every fault, each at its place.
         """
-        from workflow_assets.readings import read_workflow, tree_of
+        from workflow_assets.readers import tree_of
+        from workflow_assets.readings import read_workflow
 
         return read_workflow(tree_of(told), registry, cls, pinned=pinned)
 
