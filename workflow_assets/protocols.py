@@ -12,7 +12,7 @@ from workflow_assets.declarations import Declaration
 from workflow_assets.designs import Design
 from workflow_assets.errors import ContractError, DeclarationError, excerpt
 from workflow_assets.factors import Factor
-from workflow_assets.hypotheses import Hypothesis
+from workflow_assets.hypotheses import ALTERNATIVES, Hypothesis
 from workflow_assets.levels import Levels
 from workflow_assets.mappings import FrozenDict
 from workflow_assets.notations import Places, at
@@ -322,11 +322,16 @@ class _Reader(WorkflowReader):
                 self.add(at(path, word) if word in entry else path, fault)
         return None
 
-    def _direction(self, told: Any, path: str) -> Any:
-        if type(told) is str:
-            return (told, 0.0)
-        entry = self.mapping(told, path, ("alternative", "margin"), ("alternative",))
-        return (entry.get("alternative"), entry.get("margin", 0.0))
+    def _direction(self, told: Any, path: str) -> tuple[Any, Any]:
+        entry = {"alternative": told} if type(told) is str else told
+        entry = self.mapping(entry, path, ("alternative", "margin"), ("alternative",))
+        alternative, margin = entry.get("alternative"), entry.get("margin", 0.0)
+        if "alternative" in entry and (type(alternative) is not str or alternative not in ALTERNATIVES):
+            near = self.places.near(alternative, ALTERNATIVES)
+            self.add(at(path, "alternative"), f"{excerpt(alternative)} is no direction: {near}")
+        if type(margin) not in (int, float):
+            self.add(at(path, "margin"), f"{excerpt(margin)}: expected a number")
+        return alternative, margin
 
     def _about(self, entry: Mapping[str, Any], path: str, treatments: set[str]) -> None:
         arms = entry.get("treatment", ())
