@@ -38,6 +38,32 @@ TREATMENT = ("parameters", "steps", "sources", "description", "tuned")
 REPLICATES = ("count", "units", "first", "test_fraction", "levels", "unit", "block", "crossed")
 HYPOTHESIS = tuple(field.name for field in dataclasses.fields(Hypothesis))
 
+_NUMBER = (int, float)
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    "name": (str,),
+    "metric": (str, dict),
+    "treatment": (str, tuple),
+    "against": (str, *_NUMBER),
+    "alternative": (str, type(None)),
+    "margin": _NUMBER,
+    "test": (str,),
+    "paired": (bool,),
+    "alpha": _NUMBER,
+    "gate": (bool,),
+    "accept": (tuple,),
+    "description": (str,),
+    "family": (str,),
+}
+_WORDS: Mapping[type, str] = {
+    str: "a text",
+    dict: "a mapping",
+    tuple: "a list",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    type(None): "null",
+}
+
 Made = TypeVar("Made", bound=Declaration)
 
 
@@ -300,8 +326,10 @@ class _Reader(WorkflowReader):
                 name: self._direction(one, at(at(path, "metric"), name))
                 for name, one in entry["metric"].items()
             }
-        if "test" in entry:
-            self.text(entry["test"], at(path, "test"))
+        for key, kinds in _KINDS.items():
+            if key in entry and type(entry[key]) not in kinds:
+                what = " or ".join(_WORDS[kind] for kind in kinds)
+                self.add(at(path, key), f"{excerpt(entry[key])}: expected {what}")
         if "overrides" in entry:
             self._texts(entry["overrides"], at(path, "overrides"))
         self._about(entry, path, treatments)
