@@ -127,7 +127,13 @@ class Step(Registered, Generic[P, R]):
 
     def named(self, name: str) -> Step[P, R]:
         """Use one function for another slot: ``model.named("second_model")``."""
-        return self if name == self.name else replace(self, name=name)
+        if name == self.name:
+            return self
+        made: Step[P, R] = object.__new__(type(self))  # what was checked and read of the function is the same
+        vars(made).update(vars(self), name=name, __name__=name)
+        if faults := [*declared_faults(made, "step"), *_option_faults(made)]:
+            raise DeclarationError(_subject(made), faults)
+        return made
 
     def with_traits(self, **traits: Any) -> Step[P, R]:
         """Use the step with other traits in one place: ``fetch.with_traits(retries=5, timeout=60)``.
