@@ -33,13 +33,15 @@ class Composed:
 class Call:
     """A step as it stands in a workflow: what its arguments are taken from, and which have values.
 
-    `by_name` says whether parameters that are not told are wired by their names; else they have their defaults.
+    `by_name` says whether parameters that are not told are wired by their names; else they have their defaults. `ui` is
+    a front end's own, kept for its document.
     """
 
     step: Step[..., Any]
     wires: Mapping[str, Any] = field(default_factory=FrozenDict)
     values: Mapping[str, Any] = field(default_factory=FrozenDict)
     by_name: bool = True
+    ui: Any = None
 
 
 def bound_arguments(step: Step[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:

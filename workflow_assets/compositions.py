@@ -63,6 +63,8 @@ class Composition(Composer):
         self.name = name
         self.description = description
         self.groups = FrozenDict()
+        self.ui: Any = None
+        """What a front end keeps in the workflow's document, such as positions: it means nothing here."""
         self._recorder: Token[Any] | None = None
         self._abandoned = ""
         self._numbers: dict[str, int] = {}
@@ -201,6 +203,27 @@ class Composition(Composer):
         return f"Workflow({self.name!r}: {' → '.join(names)})"
 
     # -- changing -----------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def assembled(
+        cls,
+        name: str,
+        calls: Mapping[str, Call],
+        inputs: Mapping[str, Given],
+        sources: Mapping[str, Source[Any]],
+        **fields: Any,
+    ) -> Self:
+        """Make a workflow of parts that are wired already; `wired`, `description` and `ui` are among the fields."""
+        made = cls(name, description=fields.pop("description", ""))
+        vars(made).update(
+            calls=dict(calls),
+            inputs=dict(inputs),
+            sources=dict(sources),
+            ui=fields.get("ui"),
+            groups=FrozenDict(fields.get("groups", {})),
+            _wired=fields["wired"],
+        )
+        return made
 
     def changed(self, calls: Mapping[str, Call], **fields: Any) -> Self:
         """Give the same workflow with other calls; nothing else is shared that could change."""

@@ -45,6 +45,9 @@ Combine = Literal["zip", "product"]
 COMBINATIONS = ("zip", "product")
 """How the items of several parameters are taken together."""
 
+OVERRIDABLE = ("retries", "timeout", "resources", "memo", "transient", "stream")
+"""The traits that one use of a step may have otherwise than its declaration."""
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -82,6 +85,7 @@ class Step(Registered, Generic[P, R]):
     over: tuple[str, ...] = ()
     combine: Combine = "zip"
     scope: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    overridden: Mapping[str, Any] = field(default_factory=FrozenDict, repr=False)
 
     def __post_init__(self) -> None:
         self._set("owners", as_owners(self.owners))
@@ -188,6 +192,19 @@ class Step(Registered, Generic[P, R]):
         """
         named = parameters or tuple(self.parameters)[:1]
         return cast("Step[..., list[R]]", replace(self, mode="each", over=named, combine=combine))
+
+    def with_traits(self, **traits: Any) -> Step[P, R]:
+        """Use the step with other traits in one place: ``fetch.with_traits(retries=5, timeout=60)``.
+
+        Raises `DeclarationError` for what is no trait that a use may override, and for values that are none.
+        """
+        if unknown := [name for name in traits if name not in OVERRIDABLE]:
+            faults = [f"{name!r} cannot be overridden: {did_you_mean(name, OVERRIDABLE)}" for name in unknown]
+            raise DeclarationError(_subject(self), faults)
+        told = FrozenDict(
+            {**self.overridden, **{name: private_copy(value) for name, value in traits.items()}}
+        )
+        return replace(self, **traits, overridden=told) if traits else self
 
     def metric_names(self) -> dict[str, MetricType]:
         """Give the declared metrics by their full names, such as ``score.accuracy``."""
