@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from workflow_assets.arguments import check_names, read_list, read_sources, read_steps, read_text
 from workflow_assets.canonical import parameter_form
+from workflow_assets.cards import story_card
 from workflow_assets.contracts.coercions import coerce
 from workflow_assets.errors import (
     ContractError,
@@ -21,13 +22,20 @@ from workflow_assets.errors import (
 )
 from workflow_assets.faults import Faults
 from workflow_assets.fingerprint import code_form
+from workflow_assets.layouts import for_terminal, terminal_width
 from workflow_assets.mappings import FrozenDict
+from workflow_assets.markups import safe
 from workflow_assets.names import identifier_fault
-from workflow_assets.recordings import RECORDING, Pending
+from workflow_assets.recordings import RECORDING, Handed, Pending
 from workflow_assets.sources import Given, Source
 from workflow_assets.steps import GIVEN, REQUIRED, Step
+from workflow_assets.tellings import story_of
 from workflow_assets.treatments import Treatment
+from workflow_assets.views import flow, line, process
 from workflow_assets.wirings import From, WiredSteps, Wiring
+
+_NAMED = 12
+"""Names that `repr` tells."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +167,21 @@ class Composition:
             number += 1
         return f"{name}_{number}"
 
+    def _take(self, datum: Handed, place: str) -> From:
+        """Make a datum an input, or find the input that it is already."""
+        for name, one in self.inputs.items():
+            if one.value is datum.content and name.startswith(datum.name):
+                return From(name)
+        taken = {*self.calls, *self.inputs, place.partition(".")[0]}
+        names = [datum.name, *(f"{datum.name}_{number}" for number in range(2, len(taken) + 3))]
+        name = next(one for one in names if one not in taken)
+        self.inputs[name] = Given.of(self.name, name, datum.content)
+        return From(name)
+
     def _wire_of(self, argument: Any, place: str) -> Any:
+        if isinstance(argument, Handed):
+            parts = argument.parts
+            return self._take(argument, place) if parts is None else self._wire_of(parts, place)
         if isinstance(argument, Pending):
             if argument.owner is not self:
                 owner = getattr(argument.owner, "name", "another")
@@ -257,7 +279,28 @@ class Composition:
         return [self.name, nodes, inputs, sorted(set(wired.sources) - set(self.inputs))]
 
     def __repr__(self) -> str:
-        return f"Workflow({self.name!r}: {' → '.join([*self.inputs, *self.calls])})"
+        names = [*self.inputs, *self.calls]
+        if len(names) > _NAMED:
+            names = [*names[: _NAMED - 2], f"… {len(names) - _NAMED + 1} more …", names[-1]]
+        return f"Workflow({self.name!r}: {' → '.join(names)})"
+
+    # -- looking at it ------------------------------------------------------------------------------------------------
+
+    def line(self) -> str:
+        """Tell it as one line, which is wrapped to the terminal."""
+        return for_terminal("\n".join(line(story_of(self), terminal_width())))
+
+    def flow(self) -> str:
+        """Draw which step hands its data to which."""
+        return for_terminal("\n".join(flow(story_of(self), terminal_width())))
+
+    def __str__(self) -> str:
+        if not self.calls:
+            return repr(self)
+        return for_terminal("\n".join(process(story_of(self), terminal_width())))
+
+    def _repr_html_(self) -> str:
+        return story_card(story_of(self)) if self.calls else safe(self)
 
     # -- changing -----------------------------------------------------------------------------------------------------
 
@@ -331,8 +374,11 @@ class Composition:
         for name, one in self.inputs.items():
             if name in inputs:
                 try:
-                    value = coerce(inputs[name], one.returns, f"input {name!r}")
-                    made[name] = one.holding(value)
+                    told = inputs[name]
+                    value = coerce(
+                        told.load() if isinstance(told, Handed) else told, one.returns, f"input {name!r}"
+                    )
+                    made[name] = one.holding(_kept(told, value))
                 except ContractError as error:
                     faults.append(str(error))
             elif one.is_empty:
@@ -344,10 +390,17 @@ class Composition:
         return self.changed(self.calls, inputs=made)
 
 
+def _kept(told: Any, value: Any) -> Any:
+    """Give what an input holds: a reference itself, so that its datum is known by its key."""
+    return told.content if isinstance(told, Handed) and isinstance(told.content, Handed) else value
+
+
 def _form(one: Given) -> str:
     """Tell an input's value apart from others; what has no canonical form is itself and no other."""
     if one.is_empty:
         return "each run's own"
+    if isinstance(one.value, Handed):
+        return f"datum {one.value.key}"
     try:
         return parameter_form(one.value, one.name, code_form)
     except UnkeyableError:
@@ -363,7 +416,7 @@ def _owned_by(owner: Composition, argument: Any) -> Any:
 
 
 def _is_wired(argument: Any) -> bool:
-    if isinstance(argument, Pending | Source):
+    if isinstance(argument, Pending | Source | Handed):
         return True
     inner: Iterable[Any] = ()
     if isinstance(argument, Mapping):
@@ -400,4 +453,6 @@ def _input(owner: str, name: Any, told: Any, faults: Faults, declared: Any = REQ
         return None
     if told is REQUIRED or isinstance(told, type) or hasattr(told, "__origin__"):
         return Given.of(owner, name, REQUIRED, told)
+    if isinstance(told, Handed):
+        told = _kept(told, told.content if told.parts is None else told.load())
     return Given.of(owner, name, told, declared)

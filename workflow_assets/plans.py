@@ -20,8 +20,9 @@ from workflow_assets.errors import UnknownNameError, did_you_mean, excerpt
 from workflow_assets.fingerprint import Fingerprint
 from workflow_assets.modules import qualified_name
 from workflow_assets.provenance import Origins
+from workflow_assets.recordings import Handed
 from workflow_assets.replicates import Replicate
-from workflow_assets.sources import AssetSource, Source
+from workflow_assets.sources import AssetSource, Given, Source
 from workflow_assets.store.base import Store
 from workflow_assets.store.codecs import Encoded, encode, has_own_format, library_version
 from workflow_assets.streams import replicate_seed
@@ -335,6 +336,10 @@ def _content(source: Source[Any], code: str, store: Store) -> tuple[str, Encoded
     """Give the key of a source's content, and where it had to be loaded for that, what it holds."""
     if isinstance(source, AssetSource):
         return asset_content(source, store), None
+    if isinstance(source, Given) and isinstance(source.value, Handed):
+        key = source.value.key_in(store)
+        if key is not None:
+            return key, None
     if source.version is not None:
         return digest("source", SCHEMA, code, source.version), None
     encoded = encode(source(), pickles=store.pickles, place=f"source {source.name!r}")

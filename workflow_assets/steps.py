@@ -10,14 +10,18 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
 
+from workflow_assets.cards import step_card
 from workflow_assets.contracts.checkers import MetricType, Reported, metric_type
 from workflow_assets.contracts.hints import marks_of, plain_hint, read_hints, unit_of
 from workflow_assets.errors import DeclarationError, UnknownNameError, did_you_mean, excerpt
 from workflow_assets.functions import Registered, as_owners, declared_faults, names_around
+from workflow_assets.layouts import for_terminal, terminal_width
 from workflow_assets.mappings import FrozenDict
 from workflow_assets.modules import qualified_name
 from workflow_assets.recordings import RECORDING
+from workflow_assets.tellings import card_of
 from workflow_assets.traits import NO_RETRIES, Retries, read_resources, read_retries, read_timeout
+from workflow_assets.views import card
 
 if TYPE_CHECKING:
     from workflow_assets.contracts.annotations import Metrics
@@ -103,6 +107,12 @@ class Step(Registered, Generic[P, R]):
 
     def __repr__(self) -> str:
         return f"Step({self.name}({', '.join(inspect.signature(self.function).parameters)}))"
+
+    def __str__(self) -> str:
+        return for_terminal("\n".join(card(card_of(self), terminal_width())))
+
+    def _repr_html_(self) -> str:
+        return step_card(card_of(self))
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function; while a workflow is being composed, write the call down instead."""
