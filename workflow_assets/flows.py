@@ -15,6 +15,7 @@ _MOST = 200
 _LABEL = 32
 _NARROW = 24
 _ARROW = " ──▶ "
+_FORK = len(" ─┬─▶ ")
 
 
 @dataclass(frozen=True)
@@ -163,17 +164,19 @@ def line(story: Story, width: int) -> list[str]:
     return _flowing(parts, " → ", width)
 
 
-def _flowing(parts: Iterable[str], arrow: str, width: int) -> list[str]:
+def _flowing(parts: Iterable[str], arrow: str, width: int, lead: int = 0) -> list[str]:
+    """Join parts to lines; `lead` columns of the first are taken."""
     lines: list[str] = []
     now = ""
+    room = width - lead
     for number, part in enumerate(parts):
-        piece = part if not number else f"{arrow}{part}"
-        if now and breadth(now) + breadth(piece) > width:
+        piece = f"{arrow}{part}" if number else part
+        if now and breadth(now) + breadth(piece) > room:
             lines.append(now)
-            now = f" {piece}"
+            now, room = f" {piece}", width
         else:
             now += piece
-        now = clipped(now, width)
+        now = clipped(now, room)
     return [*lines, now] if now else lines
 
 
@@ -183,6 +186,7 @@ class _Map:
 
     labels: dict[str, str]
     children: dict[str, list[str]] = field(default_factory=dict)
+    breadths: dict[str, int] = field(default_factory=dict)
 
     def tall(self, order: Sequence[str]) -> None:
         """Put the longest branch first, so that it goes straight on."""
@@ -191,29 +195,45 @@ class _Map:
             inner = self.children.get(name, [])
             inner.sort(key=lambda one: -below[one])
             below[name] = 1 + max((below[one] for one in inner), default=0)
+            further = max((self.breadths[one] + _FORK for one in inner), default=0)
+            self.breadths[name] = breadth(self.labels[name]) + further
 
-    def drawn(self, name: str, width: int) -> list[str]:
-        """Draw a unit with all that stands behind it."""
+    def drawn(self, name: str, width: int, lead: int = 0) -> list[str]:
+        """Draw a unit with all that stands behind it; `lead` columns of the first line are taken."""
         run = [name]
         while len(inner := self.children.get(run[-1], [])) == 1:
             run += inner
-        lines = _flowing([self.labels[one] for one in run], _ARROW, width)
+        lines = _flowing([self.labels[one] for one in run], _ARROW, width, lead)
         if not inner:
             return lines
         stem = breadth(lines[-1]) + 2
-        beside = width - stem - 4 >= min(_NARROW, width // 2)
-        if not beside:
-            stem = 2
-        blocks = [self.drawn(one, max(width - stem - 4, _NARROW)) for one in inner]
-        for number, block in enumerate(blocks):
-            last = number == len(blocks) - 1
-            for at, text in enumerate(block):
+        room = width - stem - 4 - (lead if len(lines) == 1 else 0)
+        if max(self.breadths[one] for one in inner) <= room:
+            return self._beside(lines, inner, stem, width)
+        return self._below(lines, inner, width)
+
+    def _beside(self, lines: list[str], inner: Sequence[str], stem: int, width: int) -> list[str]:
+        """Let the longest branch go on in the line."""
+        for number, one in enumerate(inner):
+            last = number == len(inner) - 1
+            for at, text in enumerate(self.drawn(one, width - stem - 4)):
                 if at:
                     lines.append(f"{' ' * stem}{' ' if last else '│'}   {text}")
-                elif not number and beside:
-                    lines[-1] += f" ─┬─▶ {text}"
-                else:
+                elif number:
                     lines.append(f"{' ' * stem}{'╰' if last else '├'}─▶ {text}")
+                else:
+                    lines[-1] += f" ─┬─▶ {text}"
+        return lines
+
+    def _below(self, lines: list[str], inner: Sequence[str], width: int) -> list[str]:
+        """Let the longest branch come last, so that what stands behind it has the whole width."""
+        width = max(width - 2, _NARROW)
+        *short, main = reversed(inner)
+        for one in short:
+            for at, text in enumerate(self.drawn(one, max(width - 4, _NARROW))):
+                lines.append(f"  │   {text}" if at else f"  ├─▶ {text}")
+        for at, text in enumerate(self.drawn(main, width, 4)):
+            lines.append(f"  {text}" if at else f"  ╰─▶ {text}")
         return lines
 
 
@@ -244,7 +264,7 @@ def flow(story: Story, width: int) -> list[str]:
     order = [*starts, *(unit.id for unit in some)]
     drawing.tall(order)
     lines = [
-        text
+        clipped(text, width)
         for name in order
         if name not in behind and (name not in starts or children.get(name))
         for text in drawing.drawn(name, width)

@@ -11,10 +11,11 @@ NARROWEST = 40
 """Columns that every text takes, however narrow the terminal says it is."""
 
 _GAP = "  "
-_LEAST = 6
+_LEAST = 12
+"""Letters of a word that is not broken, however narrow the table."""
 _MOST_LINES = 4
 
-_ASCII = str.maketrans("─│╭╮╰╯├┤┬▶→…×✓✗–·▸", "-|+++++++>>~xvx-.>")
+_ASCII = str.maketrans("─│╭╮╰╯├┤┬▶→←…×✓✗–·▸", "-|+++++++>><~xvx-.>")
 
 
 def terminal_width() -> int:
@@ -127,7 +128,11 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]], width: int, i
     told = [[one_line(cell) for cell in row] for row in rows]
     widths = [max(map(breadth, column), default=0) for column in zip(header, *told, strict=True)]
     room = width - breadth(indent) - len(_GAP) * (len(widths) - 1)
-    widths = fitted(widths, room)
+    least = [
+        min(max((breadth(word) for cell in column for word in cell.split()), default=1), _LEAST)
+        for column in zip(header, *told, strict=True)
+    ]
+    widths = fitted(widths, room, least)
     lines = [_row([list(wrapped(cell, wide)) for cell, wide in zip(header, widths, strict=True)], widths)]
     lines.append(["─" * (sum(widths) + len(_GAP) * (len(widths) - 1))])
     lines += [
@@ -146,19 +151,23 @@ def _row(cells: Sequence[Sequence[str]], widths: Sequence[int]) -> list[str]:
     ]
 
 
-def fitted(widths: Sequence[int], room: int) -> list[int]:
-    """Take from the widest columns until all fit.
+def fitted(widths: Sequence[int], room: int, least: Sequence[int]) -> list[int]:
+    """Take from the widest columns until all fit, or are as narrow as may be.
 
-    >>> fitted([4, 30, 20], 40)
+    >>> fitted([4, 30, 20], 40, [4, 4, 4])
     [4, 18, 18]
     """
     made = list(widths)
-    while sum(made) > room and max(made, default=0) > _LEAST:
-        widest = max(made)
-        second = max((wide for wide in made if wide < widest), default=_LEAST)
-        many = made.count(widest)
-        target = max(second, _LEAST, widest - -(-(sum(made) - room) // many))
-        made = [target if wide == widest else wide for wide in made]
+    while (surplus := sum(made) - room) > 0:
+        open_ = [at for at, wide in enumerate(made) if wide > least[at]]
+        if not open_:
+            break
+        widest = max(made[at] for at in open_)
+        those = [at for at in open_ if made[at] == widest]
+        second = max((made[at] for at in open_ if made[at] < widest), default=0)
+        target = max(second, widest - max(surplus // len(those), 1))
+        for at in those:
+            made[at] = max(target, least[at])
     return made
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -48,8 +48,8 @@ def _plain(value: Any) -> Preview:
     return Preview(clipped(text, LINE), kind, length=length)
 
 
-_OPEN = {list: "[", tuple: "(", set: "{", frozenset: "{", dict: "{"}
-_CLOSE = {list: "]", tuple: ")", set: "}", frozenset: "}", dict: "}"}
+_OPEN: dict[type, str] = {list: "[", tuple: "(", set: "{", frozenset: "{", dict: "{"}
+_CLOSE: dict[type, str] = {list: "]", tuple: ")", set: "}", frozenset: "}", dict: "}"}
 
 
 def told(value: Any, limit: int = LINE, deep: int = _DEEP) -> str:
@@ -77,7 +77,7 @@ def _folded(value: Any, limit: int, deep: int = _DEEP) -> str:
     kind = type(value)
     begin, end = _OPEN[kind], _CLOSE[kind]
     if not value:
-        return {set: "set()", frozenset: "frozenset()"}.get(kind, begin + end)
+        return f"{kind.__name__}()" if begin == "{" and kind is not dict else begin + end
     if deep == 0:
         return f"{begin}…{end}"
     parts: list[str] = []
@@ -231,7 +231,7 @@ def _text(data: Buffer, length: int, kind: str) -> Preview:
     return Preview(clipped(start, LINE - len(note)) + note, kind)
 
 
-_READERS: Mapping[str, Any] = {
+_READERS: Mapping[str, Callable[[Buffer, int, str], Preview]] = {
     "npy": _npy,
     "parquet": _parquet,
     "polars": _parquet,
@@ -277,7 +277,7 @@ def items_of(value: Any, most: int = 10) -> tuple[tuple[str, ...], int | None]:
     try:
         root, kind = type(value).__module__.partition(".")[0], type(value).__qualname__
         found: list[Any]
-        if type(value) in (list, tuple) or (root == "numpy" and getattr(value, "ndim", 0)):
+        if type(value) in (list, tuple) or (root == "numpy" and getattr(value, "ndim", None)):
             found = list(value[:most])
         elif root in ("pandas", "polars") and kind == "Series":
             found = list(value.head(most))

@@ -51,24 +51,19 @@ def datum_box(one: Seen, width: int) -> list[str]:
     seen = [one_line(one.preview.line)]
     if one.preview.rows:
         seen += ["", *table(one.preview.columns, one.preview.rows, width - 4)]
-    parts = [
-        f"{place}  {text}" for place, inner in one.parts[:_MOST_PARTS] for text in _parts(inner, width - 8)
-    ]
+    parts = [text for place, inner in one.parts[:_MOST_PARTS] for text in _parts(place, inner, width - 4)]
     if len(one.parts) > _MOST_PARTS:
         parts.append(f"… and {len(one.parts) - _MOST_PARTS:,} more")
     return boxed(one_line(one.alias) or "datum", [known, parts or seen], width)
 
 
-def _parts(one: Seen, width: int, deep: int = 3) -> list[str]:
-    lines = [clipped(datum_line(one), width)]
+def _parts(place: str, one: Seen, width: int, deep: int = 3) -> list[str]:
+    lines = [clipped(f"{place}  {datum_line(one)}", width)]
     if deep:
-        for place, inner in one.parts[:_MOST_PARTS]:
-            lines += [
-                f"{'  ' if at else ''}{place}  {text}" if not at else f"    {text}"
-                for at, text in enumerate(_parts(inner, width - 4, deep - 1))
-            ]
+        for name, inner in one.parts[:_MOST_PARTS]:
+            lines += [f"   {text}" for text in _parts(name, inner, width - 3, deep - 1)]
         if len(one.parts) > _MOST_PARTS:
-            lines.append(f"… and {len(one.parts) - _MOST_PARTS:,} more")
+            lines.append(f"   … and {len(one.parts) - _MOST_PARTS:,} more")
     return lines
 
 
