@@ -9,7 +9,6 @@ from workflow_assets.markups import rows_of, safe, shown, tag, view
 from workflow_assets.scenes import FAILED, MARKS, STATES, Card, Column, Seen, Story
 from workflow_assets.views import blocks, contract, grid_rows, process_rows
 
-_MOST_PARTS = 12
 _FLOW = 110
 
 
@@ -29,10 +28,10 @@ def _datum(one: Seen, deep: int = 3) -> str:
         told = "<br>".join(f"{safe(name)}: {shown(text)}" for name, text in one.facts)
         parts.append(tag("div", told, "faint"))
     if one.parts and deep:
-        rows = [[safe(place), _datum(inner, deep - 1)] for place, inner in one.parts[:_MOST_PARTS]]
+        rows = [[safe(place), _datum(inner, deep - 1)] for place, inner in one.parts]
         parts.append(rows_of(["part", "datum"], rows))
-        if len(one.parts) > _MOST_PARTS:
-            parts.append(tag("div", f"… and {len(one.parts) - _MOST_PARTS:,} more", "faint"))
+        if one.more:
+            parts.append(tag("div", f"… and {one.more:,} more", "faint"))
     return "\n".join(parts)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from workflow_assets.canonical import digest
@@ -22,6 +23,10 @@ from workflow_assets.store.base import INLINE, Record, Store
 from workflow_assets.store.codecs import encode
 from workflow_assets.store.trees import from_json
 from workflow_assets.views import datum_box, datum_line
+
+_DEEPEST = 50
+_PARTS = 12
+"""Parts of a composite that are shown."""
 
 
 class Datum(Handed):
@@ -286,8 +291,17 @@ class Datum(Handed):
                 )
             if (made := self.provenance) is not None and made.step:
                 facts.append(("made by", call_text(made)))
-        parts = tuple((one_line(place), one.seen) for place, one in self.members.items())
-        return Seen(self.kind, self.alias, self.type or look.type, look, tuple(facts), parts)
+        some = islice(self.members.items(), _PARTS)
+        parts = tuple((one_line(place), one.seen) for place, one in some)
+        return Seen(
+            self.kind,
+            self.alias,
+            self.type or look.type,
+            look,
+            tuple(facts),
+            parts,
+            len(self.members) - len(parts),
+        )
 
     @property
     def line(self) -> str:
@@ -396,9 +410,13 @@ def _part(one: Any, alias: str) -> Datum:
     return Datum.value(one, alias=alias)
 
 
-def _holds_data(one: Any) -> bool:
+def _holds_data(one: Any, deep: int = 0) -> bool:
+    if deep > _DEEPEST:
+        raise DeclarationError(
+            "Datum.composite", [f"it is nested more than {_DEEPEST} levels deep, or holds itself"]
+        )
     inner = one.values() if isinstance(one, Mapping) else one if isinstance(one, list | tuple) else ()
-    return any(isinstance(item, Datum | Pending) or _holds_data(item) for item in inner)
+    return any(isinstance(item, Datum | Pending) or _holds_data(item, deep + 1) for item in inner)
 
 
 def _composite_look(content: Any) -> Preview:

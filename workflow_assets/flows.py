@@ -206,8 +206,8 @@ class _Map:
         lines = _flowing([self.labels[one] for one in run], _ARROW, width, lead)
         if not inner:
             return lines
-        stem = breadth(lines[-1]) + 2
-        room = width - stem - 4 - (lead if len(lines) == 1 else 0)
+        stem = breadth(lines[-1]) + 2 + (lead if len(lines) == 1 else 0)
+        room = width - stem - 4
         if max(self.breadths[one] for one in inner) <= room:
             return self._beside(lines, inner, stem, width)
         return self._below(lines, inner, width)

@@ -138,7 +138,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]], width: int, i
     lines += [
         _row([wrapped(cell, wide) for cell, wide in zip(row, widths, strict=True)], widths) for row in told
     ]
-    return [f"{indent}{line}".rstrip() for block in lines for line in block]
+    return [clipped(f"{indent}{line}".rstrip(), width) for block in lines for line in block]
 
 
 def _row(cells: Sequence[Sequence[str]], widths: Sequence[int]) -> list[str]:

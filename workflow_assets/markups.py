@@ -64,4 +64,5 @@ def rows_of(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Give a table of markup; its header is text."""
     head = "".join(f'<th scope="col">{shown(cell)}</th>' for cell in header)
     body = "\n".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>'
+    top = f"<thead><tr>{head}</tr></thead>" if any(header) else ""
+    return f'<div class="wide"><table>{top}<tbody>\n{body}\n</tbody></table></div>'

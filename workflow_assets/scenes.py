@@ -39,7 +39,8 @@ class Seen:
         type: the name of its type.
         preview: what is seen of its value; for one that is pending, why it has none.
         facts: what else is known of it, each with its name: key, size, step.
-        parts: what it is made of, by place.
+        parts: the first of what it is made of, by place.
+        more: how many parts there are besides.
     """
 
     kind: str
@@ -48,6 +49,7 @@ class Seen:
     preview: Preview
     facts: tuple[tuple[str, str], ...] = ()
     parts: tuple[tuple[str, Seen], ...] = ()
+    more: int = 0
 
 
 @dataclass(frozen=True)

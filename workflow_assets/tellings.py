@@ -45,6 +45,8 @@ def card_of(step: Any) -> Card:
     traits += [(name, "yes") for name in ("transient", "legacy_rng") if getattr(step, name)]
     if not step.memo:
         traits.append(("memo", "no: it runs every time"))
+    if step.retries.times:
+        traits.append(("retries", str(step.retries.times)))
     if step.timeout:
         traits.append(("timeout", f"{step.timeout:g} s"))
     traits += [(f"tag {name}", text) for name, text in step.tags.items()]

@@ -21,8 +21,8 @@ from workflow_assets.scenes import FAILED, Card, Column, Seen, Story
 
 __all__ = ["card", "datum_box", "datum_line", "flow", "grid", "line", "process"]
 
-_MOST_PARTS = 12
-_ITEMS = 10
+_MOST_ROWS = 200
+"""Steps that a list of them has, after those of one kind are folded."""
 
 
 def datum_line(one: Seen) -> str:
@@ -51,19 +51,19 @@ def datum_box(one: Seen, width: int) -> list[str]:
     seen = [one_line(one.preview.line)]
     if one.preview.rows:
         seen += ["", *table(one.preview.columns, one.preview.rows, width - 4)]
-    parts = [text for place, inner in one.parts[:_MOST_PARTS] for text in _parts(place, inner, width - 4)]
-    if len(one.parts) > _MOST_PARTS:
-        parts.append(f"… and {len(one.parts) - _MOST_PARTS:,} more")
+    parts = [text for place, inner in one.parts for text in _parts(place, inner, width - 4)]
+    if one.more:
+        parts.append(f"… and {one.more:,} more")
     return boxed(one_line(one.alias) or "datum", [known, parts or seen], width)
 
 
 def _parts(place: str, one: Seen, width: int, deep: int = 3) -> list[str]:
     lines = [clipped(f"{place}  {datum_line(one)}", width)]
     if deep:
-        for name, inner in one.parts[:_MOST_PARTS]:
+        for name, inner in one.parts:
             lines += [f"   {text}" for text in _parts(name, inner, width - 3, deep - 1)]
-        if len(one.parts) > _MOST_PARTS:
-            lines.append(f"   … and {len(one.parts) - _MOST_PARTS:,} more")
+        if one.more:
+            lines.append(f"   … and {one.more:,} more")
     return lines
 
 
@@ -103,6 +103,8 @@ def process(story: Story, width: int) -> list[str]:
         shown = f" = {one_line(start.shown)}" if start.shown else ""
         lines.append(clipped(f"  {one_line(start.id)}{kind}{shown}", width))
     lines += ["", *table(*process_rows(story), width)]
+    if (rest := len(units(story)) - _MOST_ROWS) > 0:
+        lines.append(f"… and {rest:,} more")
     failed = [stage for stage in story.stages if stage.status == FAILED and stage.error]
     for stage in failed:
         assert stage.error is not None
@@ -119,7 +121,7 @@ def process_rows(story: Story) -> tuple[list[str], list[list[str]]]:
     ran = bool(story.status)
     rows = []
     number = 1
-    for unit in units(story):
+    for unit in units(story)[:_MOST_ROWS]:
         count = len(unit.stages)
         first = unit.stages[0]
         rows.append(
