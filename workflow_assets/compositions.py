@@ -172,7 +172,7 @@ class Composition:
         for name, one in self.inputs.items():
             if one.value is datum.content and name.startswith(datum.name):
                 return From(name)
-        taken = {*self.calls, *self.inputs, place.partition(".")[0]}
+        taken = {*self.calls, *self.inputs, *GIVEN, place.partition(".")[0]}
         names = [datum.name, *(f"{datum.name}_{number}" for number in range(2, len(taken) + 3))]
         name = next(one for one in names if one not in taken)
         self.inputs[name] = Given.of(self.name, name, datum.content)

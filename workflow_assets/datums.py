@@ -282,14 +282,12 @@ class Datum(Handed):
         if self.kind == REFERENCE:
             record = self.record
             facts.append(("stored as", f"{record.codec}, {size(record.size)}"))
+            made = self.provenance
             if record.metrics:
-                facts.append(
-                    (
-                        "metrics",
-                        ", ".join(f"{name or 'value'} = {one}" for name, one in record.metrics.items()),
-                    )
-                )
-            if (made := self.provenance) is not None and made.step:
+                step = made.step if made is not None else self.alias
+                named = {f"{step}.{name}" if name else step: one for name, one in record.metrics.items()}
+                facts.append(("metrics", ", ".join(f"{name} = {one}" for name, one in named.items())))
+            if made is not None and made.step:
                 facts.append(("made by", call_text(made)))
         some = islice(self.members.items(), _PARTS)
         parts = tuple((one_line(place), one.seen) for place, one in some)

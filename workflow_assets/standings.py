@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from workflow_assets.errors import DeclarationError, excerpt
+from workflow_assets.errors import DeclarationError, excerpt, message_of
 from workflow_assets.hooks import Hooks, StepEvent
 from workflow_assets.outcomes import Failure
 from workflow_assets.plans import Plan
@@ -54,10 +54,7 @@ def error_entry(failure: Failure) -> dict[str, str]:
 
 def error_of(error: BaseException) -> dict[str, str]:
     """Give what a document tells of an exception that has just been raised, whatever its own methods do."""
-    try:
-        message = str(error)
-    except Exception as raised:  # noqa: BLE001 - an error whose text cannot be had is still told
-        message = f"<its text could not be had: {type(raised).__qualname__}>"
+    message = message_of(error)
     lines = traceback.format_tb(error.__traceback__)
     kind = type(error).__qualname__
     return {"kind": kind, "message": message, "traceback": "".join([*lines, f"{kind}: {message}"])}

@@ -44,7 +44,7 @@ def datum_box(one: Seen, width: int) -> list[str]:
     facts = [("kind", one.kind), *([("type", one.type)] if one.type else []), *one.facts]
     wide = max(breadth(name) for name, _ in facts)
     known = [
-        f"{padded(name if not at else '', wide)}  {part}"
+        f"{padded('' if at else name, wide)}  {part}"
         for name, text in facts
         for at, part in enumerate(wrapped(one_line(text), width - wide - 8))
     ]
@@ -77,14 +77,15 @@ def card(one: Card, width: int) -> list[str]:
     """Tell a step: its signature, what it takes and gives, what it is for, and its code."""
     inner = width - 4
     told = visible(one.description).split("\n") if one.description else []
-    wide = max((breadth(name) for name, _ in (*one.values, *one.traits)), default=0)
+    pairs = [(one_line(name), text) for name, text in (*one.values, *one.traits)]
+    wide = max((breadth(name) for name, _ in pairs), default=0)
     return boxed(
         one_line(one.name),
         [
             textwrap.wrap(one_line(one.signature), inner, subsequent_indent="    "),
             textwrap.wrap(one_line(contract(one)), inner, subsequent_indent="    "),
             [part for text in told for part in (textwrap.wrap(text, inner) or [""])],
-            [f"{padded(name, wide)}  {one_line(text)}" for name, text in (*one.values, *one.traits)],
+            [f"{padded(name, wide)}  {one_line(text)}" for name, text in pairs],
             visible(one.source).rstrip().split("\n") if one.source else [],
         ],
         width,
@@ -108,11 +109,8 @@ def process(story: Story, width: int) -> list[str]:
     failed = [stage for stage in story.stages if stage.status == FAILED and stage.error]
     for stage in failed:
         assert stage.error is not None
-        kind, message = stage.error
-        lines += [
-            "",
-            *textwrap.wrap(f"✗ {stage.id}: {kind}: {one_line(message)}", width, subsequent_indent="  "),
-        ]
+        said = one_line(f"✗ {stage.id}: {stage.error[0]}: {stage.error[1]}")
+        lines += ["", *textwrap.wrap(said, width, subsequent_indent="  ")]
     return lines
 
 
