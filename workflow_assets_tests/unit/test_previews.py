@@ -29,7 +29,7 @@ class Hostile:
     __hash__ = None  # type: ignore[assignment]
 
 
-SELF = []
+SELF: list[object] = []
 SELF.append(SELF)
 
 

@@ -2,10 +2,11 @@
 
 import json
 import logging
+from typing import Any
 
 import pytest
 
-from workflow_assets import MemoryStore, Workflow, step
+from workflow_assets import MemoryStore, Retries, Workflow, step
 from workflow_assets.errors import DeclarationError
 
 
@@ -26,7 +27,7 @@ def boom(x: float) -> float:
     raise ValueError("bang \x1b\ud800")
 
 
-@step(retries=1)
+@step(retries=Retries(1, wait=0.0))
 def flaky(x: float) -> float:
     if not TRIES:
         TRIES.append(1)
@@ -85,14 +86,14 @@ def test_the_document_tells_what_came_of_each_step(failing):
 
 
 def test_whoever_watches_sees_each_state_as_it_comes(failing):
-    seen: list[dict[str, object]] = []
+    seen: list[dict[str, Any]] = []
     result = failing.run(watch=seen.append)
     assert [one["status"] for one in seen] == ["running"] * 7 + ["failed"]
     assert set(states(seen[0]).values()) == {"pending"}
     assert [states(one)["scale"] for one in seen[:3]] == ["pending", "running", "completed"]
     at_failure = next(one for one in seen if states(one)["boom"] == "failed")
     assert states(at_failure)["scale_2"] == "skipped"
-    failed = next(one for one in at_failure["steps"] if one["id"] == "boom")  # type: ignore[attr-defined]
+    failed = next(one for one in at_failure["steps"] if one["id"] == "boom")
     assert "in boom" in failed["error"]["traceback"]
     assert seen[-1] == result.document()
     assert all(json.dumps(one, allow_nan=False) for one in seen)
@@ -103,7 +104,7 @@ def test_what_is_stored_is_completed_from_the_beginning():
     with Workflow("w") as w:
         scale(scale(1.0))
     w.run(store, steps=["scale"])
-    seen: list[dict[str, object]] = []
+    seen: list[dict[str, Any]] = []
     w.run(store, watch=seen.append)
     assert [tuple(states(one).values()) for one in seen] == [
         *(("completed", "pending"), ("completed", "running"), ("completed", "completed")),
@@ -115,7 +116,7 @@ def test_a_step_that_is_tried_again_runs_again():
     TRIES.clear()
     with Workflow("w") as w:
         scale(flaky(1.0))
-    seen: list[dict[str, object]] = []
+    seen: list[dict[str, Any]] = []
     assert w.run(watch=seen.append).status == "completed"
     told = [states(one)["flaky"] for one in seen]
     assert told[:5] == ["pending", "running", "failed", "running", "completed"]
@@ -124,7 +125,7 @@ def test_a_step_that_is_tried_again_runs_again():
 
 @pytest.mark.parametrize("backend", ["threads", "processes"])
 def test_backends_tell_the_end_too(failing, backend):
-    seen: list[dict[str, object]] = []
+    seen: list[dict[str, Any]] = []
     result = failing.run(watch=seen.append, backend=backend, workers=2)
     assert seen[0]["status"] == "running"
     assert seen[-1] == result.document()
@@ -147,7 +148,7 @@ def test_a_watch_that_raises_is_logged_once_and_fails_nothing(caplog):
 def test_an_error_without_a_text_is_told():
     with Workflow("w") as w:
         silent(1.0)
-    seen: list[dict[str, object]] = []
+    seen: list[dict[str, Any]] = []
     w.run(watch=seen.append)
-    (failed,) = next(one for one in seen if states(one)["silent"] == "failed")["steps"]  # type: ignore[misc, attr-defined]
+    (failed,) = next(one for one in seen if states(one)["silent"] == "failed")["steps"]
     assert failed["error"]["message"] == "<its text could not be had: RuntimeError>"
