@@ -24,7 +24,7 @@ from workflow_assets.faults import Faults
 from workflow_assets.fingerprint import code_form
 from workflow_assets.layouts import for_terminal, terminal_width
 from workflow_assets.mappings import FrozenDict
-from workflow_assets.markups import safe
+from workflow_assets.markups import safe, tag
 from workflow_assets.names import identifier_fault
 from workflow_assets.recordings import RECORDING, Handed, Pending
 from workflow_assets.sources import Given, Source
@@ -295,12 +295,16 @@ class Composition:
         return for_terminal("\n".join(flow(story_of(self), terminal_width())))
 
     def __str__(self) -> str:
-        if not self.calls:
-            return repr(self)
-        return for_terminal("\n".join(process(story_of(self), terminal_width())))
+        try:
+            return for_terminal("\n".join(process(story_of(self), terminal_width())))
+        except DeclarationError as error:  # it is only begun
+            return f"{self!r}\n{error}"
 
     def _repr_html_(self) -> str:
-        return story_card(story_of(self)) if self.calls else safe(self)
+        try:
+            return story_card(story_of(self))
+        except DeclarationError:
+            return tag("pre", safe(self))
 
     # -- changing -----------------------------------------------------------------------------------------------------
 

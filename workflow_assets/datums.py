@@ -203,7 +203,8 @@ class Datum(Handed):
 
     def key_in(self, store: Any) -> str | None:
         """Give the key under which a store has it; None where it has not."""
-        return self.key if self.kind == REFERENCE and store.find(self.key) is not None else None
+        record = store.find(self.key) if self.kind == REFERENCE else None
+        return None if record is None or not record.current else self.key
 
     def __copy__(self) -> Datum:
         return self  # it is never changed

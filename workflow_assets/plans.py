@@ -50,6 +50,12 @@ class PlannedSource:
         """What loads it."""
         return self.source.function
 
+    @property
+    def is_reference(self) -> bool:
+        """Whether it is a datum that the store has under its own key, which only its own step computes again."""
+        held = self.source.value if isinstance(self.source, Given) else None
+        return isinstance(held, Handed) and held.key == self.key
+
     @cached_property
     def made_by(self) -> dict[str, Any]:
         """The part of the datum's provenance that its declaration tells."""
@@ -234,7 +240,7 @@ class Plan:
         for step in self.steps:  # each follows what it depends on
             if step.name in chosen or any(given in found for _, given in step.inputs):
                 found.add(step)
-        return found
+        return {one for one in found if not (isinstance(one, PlannedSource) and one.is_reference)}
 
     def stored_slots(self, names: Iterable[str] | None = None) -> list[str]:
         """Give the slots of these names, whose data are stored; all such by default.

@@ -191,6 +191,16 @@ def test_a_reference_is_read_from_the_store_and_keeps_its_lineage(ran):
     assert "evens(most=100)" not in elsewhere.datum("total").lineage(), "another store knows the content only"
 
 
+def test_forcing_a_reference_computes_what_follows_and_leaves_it_as_it_is(ran):
+    with Workflow("more") as more:
+        total(ran.datum("evens"))
+    more.run(ran.store)
+    before = ran.store.find(ran.record("evens").key)
+    result = more.run(ran.store, force=["evens"])
+    assert result.computed == {"total"}
+    assert ran.store.find(ran.record("evens").key) == before
+
+
 def test_composites_and_pending_data_are_wired_part_by_part(ran):
     with Workflow("w") as w:
         first = evens(w.input("numbers", [1, 2, 4]))
