@@ -221,7 +221,7 @@ def _parquet(data: Buffer, length: int, kind: str) -> Preview:  # noqa: ARG001 -
     return table_preview(file.metadata.num_rows, len(names), [one_line(name) for name in few], found)
 
 
-_CHEAP = 64_000_000
+_CHEAP = 1_000_000_000
 """Bytes of a group of rows of which the first may be read to show them."""
 
 

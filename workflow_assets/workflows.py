@@ -81,7 +81,8 @@ class Workflow(Composition):
         Raises `DeclarationError` for an input without a value, or of a wrong type.
         """
         store = MemoryStore() if store is None else store
-        declaration = self.declaration(inputs)
+        bound = self.bound(inputs)
+        declaration = bound.declaration()
         plan = Plan(declaration, store)
         execution = Execution(backend, workers, resources=resources, hooks=read_hooks(hooks))
         chosen, _ = execution.check(declaration)
@@ -95,7 +96,7 @@ class Workflow(Composition):
             execution = replace(execution, hooks=(*execution.hooks, standings.hooks(steps=shared)))
         (outcome,) = execution.cells(plan, store, plan.cells(), steps, force=tuple(force))
         result = WorkflowResult(
-            self, outcome, store, frozenset(plan.declaration.slots if steps is None else steps)
+            bound, outcome, store, frozenset(plan.declaration.slots if steps is None else steps)
         )
         if standings is not None:
             standings.tell(result.document())
@@ -180,10 +181,17 @@ class WorkflowResult:
     # -- looking ------------------------------------------------------------------------------------------------------
 
     def datum(self, step: str) -> Datum:
-        """Give a step's result as something to look at; nothing is loaded, and one that is missing says why.
+        """Give a step's result, or an input, to look at; nothing is loaded, and what is missing says why.
 
         Raises `UnknownNameError` for a name that the workflow does not have.
         """
+        if (given := self.workflow.inputs.get(step)) is not None:
+            held = given.value
+            return (
+                held
+                if isinstance(held, Datum)
+                else Datum.value(held, alias=step, type=hint_text(given.returns))
+            )
         if step not in self.states:
             raise UnknownNameError(f"no step is called {step!r}: {did_you_mean(step, self.states)}")
         kind = hint_text(self.workflow.wired.nodes[step].step.returns)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workflow_assets import Datum, MemoryStore, Workflow, step
+from workflow_assets import Datum, FileStore, MemoryStore, Workflow, step
 from workflow_assets.errors import CodecError, DeclarationError, UnknownNameError
 
 
@@ -53,15 +53,29 @@ def ran():
 def test_each_kind_is_told_in_one_line(ran):
     reference = ran.datum("evens")
     assert repr(Datum.value(42, alias="The Answer")) == '[value] "The Answer" <int> = 42'
+    assert repr(ran.datum("numbers")) == '[value] "numbers" <list> = [1, 2, 3, 4]'
     assert repr(reference) == '[reference] "evens" <list[int]> = [2, 4]'
     assert repr(Datum.composite([reference, 1], alias="both")) == '[composite] "both" <list> [list of 2 data]'
     assert repr(Datum.pending("later", type="int")) == '[pending] "later" <int> (not computed yet)'
 
 
-def test_looking_at_a_large_reference_decodes_nothing(monkeypatch):
-    store = MemoryStore()
-    store.put("k", pd.DataFrame({"a": range(10_000), "b": 0.5}))
-    datum = Datum.of(store, "k", alias="big")
+class FarStore(MemoryStore):
+    """A store from which each read takes its time."""
+
+    at_once = 8
+
+
+def test_of_what_is_far_kind_and_size_are_told():
+    store = FarStore()
+    store.put("k", np.zeros(10_000))
+    assert Datum.of(store, "k").preview == "array, 80.1 kB"
+
+
+@pytest.mark.parametrize("kind", ["memory", "files"])
+def test_looking_at_a_large_reference_decodes_nothing(monkeypatch, tmp_path, kind):
+    store = MemoryStore() if kind == "memory" else FileStore(tmp_path)
+    store.put("a1", pd.DataFrame({"a": range(10_000), "b": 0.5}))
+    datum = Datum.of(store, "a1", alias="big")
 
     def load(record):
         raise AssertionError("it was loaded")

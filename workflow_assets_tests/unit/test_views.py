@@ -248,6 +248,15 @@ def test_items_stand_in_rows_and_steps_in_columns():
     ]
 
 
+def test_a_result_tells_the_inputs_that_it_was_run_with():
+    w = Workflow("w", [total], inputs={"x": list[int]})
+    assert "  x: list[int]\n" in str(w)
+    result = w.run(x=[1, 2])
+    assert "  x: list[int] = [1, 2]\n" in str(result)
+    assert "1  2" in str(result.grid())
+    assert "  x: list[int]\n" in str(w), "the workflow is as it was"
+
+
 def test_an_aggregation_or_another_length_begins_a_new_block():
     columns = [
         Column("seed", ("1", "2"), 2),
