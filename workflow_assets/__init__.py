@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from workflow_assets.contracts.annotations import Array, Columns, Metrics
     from workflow_assets.contracts.hints import Unit
     from workflow_assets.contrasts import compare_results
+    from workflow_assets.datums import Datum
     from workflow_assets.designs import Design, factorial, fractional, sampled
     from workflow_assets.documents import from_document, to_document
     from workflow_assets.experiments import Experiment
@@ -114,6 +115,7 @@ _HOMES = {
     "Provenance": "provenance",
     "trace": "provenance",
     # where data are kept
+    "Datum": "datums",
     "Store": "store.base",
     "MemoryStore": "store.base",
     "FileStore": "store.files",
@@ -139,6 +141,7 @@ __all__ = [
     "Confirmation",
     "Coroutines",
     "Dask",
+    "Datum",
     "Design",
     "Experiment",
     "File",

@@ -16,7 +16,7 @@ from workflow_assets.errors import ContractError, DeclarationError, did_you_mean
 from workflow_assets.faults import Faults
 from workflow_assets.mappings import FrozenDict
 from workflow_assets.names import identifier_fault
-from workflow_assets.recordings import Pending
+from workflow_assets.recordings import Handed, Pending
 from workflow_assets.registries import signature
 from workflow_assets.sources import Given, Source
 from workflow_assets.steps import GIVEN, REQUIRED, Step
@@ -70,7 +70,7 @@ def bound_arguments(step: Step[..., Any], args: tuple[Any, ...], kwargs: Mapping
     if faults:
         *others, last = faults
         raise DeclarationError(f"a call of step {step.name!r}", [*others, f"{last}, in {signature(step)}"])
-    return arguments
+    return {name: arguments[name] for name in step.parameters if name in arguments}
 
 
 @functools.lru_cache(maxsize=1024)
@@ -108,7 +108,7 @@ def bound_inputs(
 
 def is_wired(argument: Any) -> bool:
     """Whether an argument is, or holds, what stands for a value: else it is a value itself."""
-    if isinstance(argument, Pending | Source | Step | Composed):
+    if isinstance(argument, Pending | Source | Step | Composed | Handed):
         return True
     inner: Iterable[Any] = ()
     if isinstance(argument, Mapping):
@@ -146,6 +146,11 @@ def _output_of(target: Any, wire: From) -> Any:
     )
 
 
+def _kept(told: Any, value: Any) -> Any:
+    """Give what an input holds: a reference itself, so that its datum is known by its key."""
+    return told.content if isinstance(told, Handed) and isinstance(told.content, Handed) else value
+
+
 def read_input(owner: str, name: Any, told: Any, faults: Faults, declared: Any = REQUIRED) -> Given | None:
     """Make an input of a value, or of the type of the values that it will be given; note what prevents it."""
     if fault := identifier_fault(name):
@@ -162,7 +167,8 @@ def read_input(owner: str, name: Any, told: Any, faults: Faults, declared: Any =
     from workflow_assets.contracts.coercions import coerce  # workers do without pydantic
 
     try:
-        return Given.of(owner, name, coerce(told, declared, f"input {name!r}"), declared)
+        value = coerce(told.load() if isinstance(told, Handed) else told, declared, f"input {name!r}")
+        return Given.of(owner, name, _kept(told, value), declared)
     except ContractError as error:
         faults.add(str(error))
         return None

@@ -29,6 +29,7 @@ from workflow_assets.errors import (
     ResourceError,
     StoreError,
     WorkflowAssetsError,
+    message_of,
 )
 from workflow_assets.hooks import Listeners
 from workflow_assets.items import (
@@ -385,7 +386,7 @@ class Cell:
         while trace is not None and trace.tb_frame.f_globals.get("__name__") in _OURS:
             trace = trace.tb_next  # begin where the user's code does
         text = "".join(traceback.format_exception(type(error), error, trace))
-        kind, message, place = type(error).__qualname__, str(error) or repr(error), self.place
+        kind, message, place = type(error).__qualname__, message_of(error), self.place
         return Failure(planned.name, place.treatment, place.replicate, place.seed, kind, message, text)
 
 

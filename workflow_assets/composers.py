@@ -22,9 +22,9 @@ from workflow_assets.contracts.edges import compatible, handed
 from workflow_assets.errors import DeclarationError, excerpt
 from workflow_assets.faults import Faults
 from workflow_assets.mappings import FrozenDict
-from workflow_assets.recordings import RECORDING, Pending, PendingGroup, unrecorded
+from workflow_assets.recordings import RECORDING, Handed, Pending, PendingGroup, unrecorded
 from workflow_assets.sources import Given, Source
-from workflow_assets.steps import REQUIRED, Step
+from workflow_assets.steps import GIVEN, REQUIRED, Step
 from workflow_assets.wirings import From, WiredSteps, parts_of
 
 
@@ -219,6 +219,9 @@ class Composer(Composed, ABC):
                 return made
 
     def _wire_of(self, argument: Any, place: str) -> Any:
+        if isinstance(argument, Handed):
+            parts = argument.parts
+            return self._take(argument, place) if parts is None else self._wire_of(parts, place)
         if isinstance(argument, PendingGroup):
             self._check_owner(argument, place)
             return self._wire_of(argument.whole(), place)
@@ -245,6 +248,17 @@ class Composer(Composed, ABC):
         if isinstance(argument, set | frozenset) and is_wired(argument):
             self._refuse([f"{place} is handed a set, which has no order: hand on a list"])
         return argument
+
+    def _take(self, datum: Handed, place: str) -> From:
+        """Make a datum an input, or find the input that it is already."""
+        for name, one in self.inputs.items():
+            if one.value is datum.content and name.startswith(datum.name):
+                return From(name)
+        taken = {*self.calls, *self.inputs, *self.groups, *GIVEN, place.partition(".")[0]}
+        names = [datum.name, *(f"{datum.name}_{number}" for number in range(2, len(taken) + 3))]
+        name = next(one for one in names if one not in taken)
+        self.inputs[name] = Given.of(self.name, name, datum.content)
+        return From(name)
 
     def _check_owner(self, argument: Pending, place: str) -> None:
         if getattr(argument.owner, "_lineage", None) is not self._lineage:

@@ -10,6 +10,7 @@ from typing import Any, Self
 from workflow_assets.arguments import check_names, read_list, read_sources, read_steps, read_text
 from workflow_assets.calls import Call, read_input
 from workflow_assets.canonical import parameter_form
+from workflow_assets.cards import story_card
 from workflow_assets.composers import Composer
 from workflow_assets.errors import (
     DeclarationError,
@@ -20,16 +21,23 @@ from workflow_assets.errors import (
 )
 from workflow_assets.faults import Faults
 from workflow_assets.fingerprint import code_form
+from workflow_assets.layouts import for_terminal, terminal_width
 from workflow_assets.mappings import FrozenDict
+from workflow_assets.markups import safe, tag
 from workflow_assets.modules import qualified_name
 from workflow_assets.names import identifier_fault
-from workflow_assets.recordings import Pending
+from workflow_assets.recordings import Handed, Pending
 from workflow_assets.sources import Given, Source
 from workflow_assets.steps import Step
+from workflow_assets.tellings import story_of
 from workflow_assets.treatments import Treatment
+from workflow_assets.views import flow, line, process
 from workflow_assets.wirings import From, WiredSteps, Wiring
 
 __all__ = ["Call", "Composition"]
+
+_NAMED = 12
+"""Names that `repr` tells."""
 
 
 class Composition(Composer):
@@ -199,8 +207,32 @@ class Composition(Composer):
 
     def __repr__(self) -> str:
         homes = {slot: name for name, slots in [*self.groups.items()][::-1] for slot in slots}
-        names = dict.fromkeys([*self.inputs, *(homes.get(slot, slot) for slot in self.calls)])
+        names = list(dict.fromkeys([*self.inputs, *(homes.get(slot, slot) for slot in self.calls)]))
+        if len(names) > _NAMED:
+            names = [*names[: _NAMED - 2], f"… {len(names) - _NAMED + 1} more …", names[-1]]
         return f"Workflow({self.name!r}: {' → '.join(names)})"
+
+    # -- looking at it ------------------------------------------------------------------------------------------------
+
+    def line(self) -> str:
+        """Tell it as one line, which is wrapped to the terminal."""
+        return for_terminal("\n".join(line(story_of(self), terminal_width())))
+
+    def flow(self) -> str:
+        """Draw which step hands its data to which."""
+        return for_terminal("\n".join(flow(story_of(self), terminal_width())))
+
+    def __str__(self) -> str:
+        try:
+            return for_terminal("\n".join(process(story_of(self), terminal_width())))
+        except DeclarationError as error:  # it is only begun
+            return f"{self!r}\n{error}"
+
+    def _repr_html_(self) -> str:
+        try:
+            return story_card(story_of(self))
+        except DeclarationError:
+            return tag("pre", safe(self))
 
     # -- changing -----------------------------------------------------------------------------------------------------
 
@@ -273,6 +305,8 @@ def _form(one: Given) -> str:
     """Tell an input's value apart from others; what has no canonical form is itself and no other."""
     if one.is_empty:
         return "each run's own"
+    if isinstance(one.value, Handed):
+        return f"datum {one.value.key}"
     try:
         return parameter_form(one.value, one.name, code_form)
     except UnkeyableError:

@@ -135,7 +135,8 @@ class Contrast:
 
     def html(self, path: str | os.PathLike[str]) -> Path:
         """Write the contrast as one HTML file, which needs neither network nor scripts."""
-        from workflow_assets.pages import definitions, page, safe, shown, table
+        from workflow_assets.markups import safe, shown
+        from workflow_assets.pages import definitions, page, table
 
         title = " → ".join(self.names)
         parts = [

@@ -233,3 +233,15 @@ def excerpt(value: object, limit: int = 80) -> str:
         text = f"<{type(value).__qualname__} whose repr raised {type(error).__name__}>"
     text = " ".join(text.split())
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
+def message_of(error: BaseException) -> str:
+    """Give the text of an exception, whatever its own methods do.
+
+    >>> message_of(ValueError("too large"))
+    'too large'
+    """
+    try:
+        return str(error) or repr(error)
+    except Exception as raised:  # noqa: BLE001 - an error whose text cannot be had is still told
+        return f"<its text could not be had: {type(raised).__qualname__}>"

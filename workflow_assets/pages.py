@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from workflow_assets.findings import Findings
+from workflow_assets.markups import safe, shown
 from workflow_assets.plots.base import Plot
 from workflow_assets.plots.galleries import gallery
 from workflow_assets.summaries import (
@@ -127,27 +126,6 @@ def page(title: str, parts: Iterable[str]) -> str:
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{safe(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
-    )
-
-
-def safe(text: Any) -> str:
-    """Give a text as HTML shows it: no tag, no letter that a file cannot hold.
-
-    >>> safe("<b>&")
-    '&lt;b&gt;&amp;'
-    """
-    kept = re.sub(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]", "\ufffd", str(text))
-    return html.escape(kept)
-
-
-def shown(text: Any) -> str:
-    """Give a text as HTML shows it, in which long names may be broken where their parts meet.
-
-    >>> shown("a_name_of_many_many_parts")
-    'a_<wbr>name_<wbr>of_<wbr>many_<wbr>many_<wbr>parts'
-    """
-    return re.sub(
-        r"[^\s<>]{20,}", lambda found: re.sub(r"(?<=[_./])(?=[^\W_])", "<wbr>", found[0]), safe(text)
     )
 
 

@@ -20,8 +20,9 @@ from workflow_assets.errors import UnknownNameError, did_you_mean, excerpt
 from workflow_assets.fingerprint import Fingerprint
 from workflow_assets.modules import qualified_name
 from workflow_assets.provenance import Origins
+from workflow_assets.recordings import Handed
 from workflow_assets.replicates import Replicate
-from workflow_assets.sources import AssetSource, Source
+from workflow_assets.sources import AssetSource, Given, Source
 from workflow_assets.store.base import Store
 from workflow_assets.store.codecs import Encoded, encode, has_own_format, library_version
 from workflow_assets.streams import replicate_seed
@@ -48,6 +49,12 @@ class PlannedSource:
     def function(self) -> Any:
         """What loads it."""
         return self.source.function
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether it is a datum that the store has under its own key, which only its own step computes again."""
+        held = self.source.value if isinstance(self.source, Given) else None
+        return isinstance(held, Handed) and held.key == self.key
 
     @cached_property
     def made_by(self) -> dict[str, Any]:
@@ -233,7 +240,7 @@ class Plan:
         for step in self.steps:  # each follows what it depends on
             if step.name in chosen or any(given in found for _, given in step.inputs):
                 found.add(step)
-        return found
+        return {one for one in found if not (isinstance(one, PlannedSource) and one.is_reference)}
 
     def stored_slots(self, names: Iterable[str] | None = None) -> list[str]:
         """Give the slots of these names, whose data are stored; all such by default.
@@ -337,6 +344,10 @@ def _content(source: Source[Any], code: str, store: Store) -> tuple[str, Encoded
     """Give the key of a source's content, and where it had to be loaded for that, what it holds."""
     if isinstance(source, AssetSource):
         return asset_content(source, store), None
+    if isinstance(source, Given) and isinstance(source.value, Handed):
+        key = source.value.key_in(store)
+        if key is not None:
+            return key, None
     if source.version is not None:
         return digest("source", SCHEMA, code, source.version), None
     encoded = encode(source.load(), pickles=store.pickles, place=f"source {source.name!r}")

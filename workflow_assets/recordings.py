@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -124,3 +125,31 @@ def outside(step: str, pending: Pending) -> DeclarationError:
         "`with` and in the same thread, or see Workflow.with_step"
     )
     return DeclarationError(f"a call of step {step!r}", [told])
+
+
+class Handed(ABC):
+    """What can be handed to steps although no step of the workflow gives it: a datum.
+
+    `name` is what an input that holds it is called, `key` that of what a store has of it.
+    """
+
+    name: str
+    key: str
+
+    @property
+    @abstractmethod
+    def parts(self) -> Any:
+        """What it is made of, in a list or mapping, or the `Pending` that it stands for; None for one that is whole."""
+
+    @property
+    @abstractmethod
+    def content(self) -> Any:
+        """What an input holds of one that is whole: its value, or itself where a store has that."""
+
+    @abstractmethod
+    def load(self) -> Any:
+        """Give the value, the caller's own."""
+
+    @abstractmethod
+    def key_in(self, store: Any) -> str | None:
+        """Give the key under which a store has it already; None where it has not."""

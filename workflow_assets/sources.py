@@ -14,7 +14,7 @@ from workflow_assets.contracts.hints import read_hints
 from workflow_assets.errors import DeclarationError, UnknownNameError, excerpt, listing
 from workflow_assets.functions import Registered, as_owners, declared_faults, names_around
 from workflow_assets.mappings import FrozenDict
-from workflow_assets.recordings import RECORDING, unrecorded
+from workflow_assets.recordings import RECORDING, Handed, unrecorded
 
 R = TypeVar("R")
 
@@ -168,7 +168,7 @@ class Given(Source[Any]):
             raise UnknownNameError(
                 f"input {self.name!r} of workflow {self.owner!r} has no value: give it one"
             )
-        return self.value
+        return self.value.load() if isinstance(self.value, Handed) else self.value
 
     def __repr__(self) -> str:
         return f"Given({self.name})"

@@ -10,13 +10,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
+from workflow_assets.cards import step_card
 from workflow_assets.contracts.checkers import MetricType, Reported, metric_type
 from workflow_assets.contracts.hints import marks_of, plain_hint, read_hints, unit_of
 from workflow_assets.errors import DeclarationError, did_you_mean, excerpt
 from workflow_assets.functions import Registered, as_owners, declared_faults, names_around
+from workflow_assets.layouts import for_terminal, terminal_width
 from workflow_assets.mappings import FrozenDict
 from workflow_assets.names import identifier_fault
 from workflow_assets.recordings import RECORDING, Pending, outside
+from workflow_assets.tellings import card_of
 from workflow_assets.traits import (
     NO_RETRIES,
     Category,
@@ -29,6 +32,7 @@ from workflow_assets.traits import (
     read_retries,
     read_timeout,
 )
+from workflow_assets.views import card
 
 if TYPE_CHECKING:
     from workflow_assets.contracts.annotations import Metrics
@@ -139,6 +143,12 @@ class Step(Registered, Generic[P, R]):
 
     def __repr__(self) -> str:
         return f"Step({self.name}({', '.join(inspect.signature(self.function).parameters)}))"
+
+    def __str__(self) -> str:
+        return for_terminal("\n".join(card(card_of(self), terminal_width())))
+
+    def _repr_html_(self) -> str:
+        return step_card(card_of(self))
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function; while a workflow is being composed, write the call down instead."""

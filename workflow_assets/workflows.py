@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 from workflow_assets.alterations import Alterable
+from workflow_assets.cards import grid_card, story_card
 from workflow_assets.compositions import Composition
+from workflow_assets.datums import Datum
 from workflow_assets.declarations import Declaration
 from workflow_assets.errors import UnknownNameError, WorkflowFailedError, did_you_mean
 from workflow_assets.executions import Execution
 from workflow_assets.hooks import Hooks, read_hooks
 from workflow_assets.items import items_key
+from workflow_assets.layouts import for_terminal, terminal_width
 from workflow_assets.outcomes import CellOutcome, Failure
 from workflow_assets.plans import Plan
+from workflow_assets.previews import items_of
 from workflow_assets.registries import Registry
 from workflow_assets.samples import OnSample, Rows, SampleRun, label_of, sampled
+from workflow_assets.scenes import COMPLETED, FAILED, PENDING, SKIPPED, Column, Story
+from workflow_assets.standings import Standings, Watch, document, error_entry, planned_keys, step_entry
 from workflow_assets.store.base import MemoryStore, Record, Store
+from workflow_assets.tellings import hint_text, story_of
 from workflow_assets.treatments import BASELINE
+from workflow_assets.views import flow, grid, line, process
 
-COMPLETED, FAILED, SKIPPED = "completed", "failed", "skipped"
+_LARGE = 64_000_000
+"""Bytes of a datum whose items are not shown one by one."""
 
 EVERYTHING = "everything"
 """What the run over all rows is called beside samples."""
@@ -92,6 +102,7 @@ class Workflow(Alterable):
         force: Iterable[str] = (),
         hooks: Hooks | Iterable[Hooks] | None = None,
         rows: Rows | None = None,
+        watch: Watch | None = None,
         **inputs: Any,
     ) -> WorkflowResult:
         """Find or compute what the steps give; what fails costs only what follows from it.
@@ -107,22 +118,36 @@ class Workflow(Alterable):
             rows: run over a sample: the first so many rows of each input and source that is a list, a frame or an
                 array; or of some of them, ``{"orders": 100}``. The store keeps it beside the run over everything, see
                 `results`.
+            watch: a function that is told the document of the result whenever a step's state changes. Where worker
+                processes execute the steps, it is told of the beginning and the end only.
             inputs: values of the workflow's inputs.
 
         Raises `DeclarationError` for an input without a value, or of a wrong type.
         """
         store = MemoryStore() if store is None else store
         limits: dict[str, int] = {}
+        bound = self.bound(inputs)
         if rows is None:
-            declaration = self.declaration(inputs)
+            declaration = bound.declaration()
         else:
             declaration, limits = self.sample(rows, store, inputs)
         plan = Plan(declaration, store)
         execution = Execution(backend, workers, resources=resources, hooks=read_hooks(hooks))
-        execution.check(declaration)
+        chosen, _ = execution.check(declaration)
+        standings = None
+        if watch is not None:
+            keys = planned_keys(plan)
+            stored = set(store.find_all(keys.values()))
+            there = [slot for slot, key in keys.items() if key in stored and slot not in force]
+            standings = Standings(self.name, self.wired, keys, there, watch)
+            shared = chosen is None or chosen.capabilities.shares_memory
+            execution = replace(execution, hooks=(*execution.hooks, standings.hooks(steps=shared)))
         (outcome,) = execution.cells(plan, store, plan.cells(), steps, force=tuple(force))
         wanted = frozenset(plan.declaration.slots if steps is None else steps)
-        return WorkflowResult(self, outcome, store, wanted, rows=rows, sampled=limits)
+        result = WorkflowResult(bound, outcome, store, wanted, rows=rows, sampled=limits)
+        if standings is not None:
+            standings.tell(result.document())
+        return result
 
     def results(self, store: Store) -> dict[str, WorkflowResult]:
         """Give what a store keeps of the workflow: the last run over "everything", and over each sample, "rows=100".
@@ -144,6 +169,15 @@ class Workflow(Alterable):
             rows = limits.get("rows", limits or None)
             made[label] = WorkflowResult(self, outcome, store, frozenset(), rows=rows, sampled=limits)
         return made
+
+    def datum(self, step: str) -> Datum:
+        """Give what stands for a step's result, or for an input: to look at, and to hand to steps.
+
+        Raises `UnknownNameError` for a name that the workflow does not have.
+        """
+        pending = self[step]
+        declared = self.inputs[step] if step in self.inputs else self.wired.nodes[step].step
+        return Datum.awaited(pending, hint_text(declared.returns))
 
 
 class WorkflowResult:
@@ -183,9 +217,7 @@ class WorkflowResult:
         if any(one.step == slot for one in self._outcome.failures.values()):
             return FAILED
         return (
-            COMPLETED
-            if self.workflow.wired.nodes[slot].step.transient and slot in self._wanted
-            else "pending"
+            COMPLETED if self.workflow.wired.nodes[slot].step.transient and slot in self._wanted else PENDING
         )
 
     @property
@@ -241,6 +273,100 @@ class WorkflowResult:
     def __iter__(self) -> Iterator[str]:
         return iter(self.states)
 
+    # -- looking ------------------------------------------------------------------------------------------------------
+
+    def datum(self, step: str) -> Datum:
+        """Give a step's result, or an input, to look at; nothing is loaded, and what is missing says why.
+
+        Raises `UnknownNameError` for a name that the workflow does not have.
+        """
+        if (given := self.workflow.inputs.get(step)) is not None:
+            held = given.value
+            return (
+                held
+                if isinstance(held, Datum)
+                else Datum.value(held, alias=step, type=hint_text(given.returns))
+            )
+        if step not in self.states:
+            raise UnknownNameError(f"no step is called {step!r}: {did_you_mean(step, self.states)}")
+        kind = hint_text(self.workflow.wired.nodes[step].step.returns)
+        key = self._outcome.key(step)
+        if step in self._outcome.records:
+            return Datum.of(self.store, self._outcome.records[step].key, alias=step, type=kind)
+        state = self.states[step]
+        failure = self._outcome.failures.get(step)
+        why = f"{state}: {failure}" if failure else f"{state}, and not kept"
+        return Datum.pending(step, type=kind, why=why, key=key)
+
+    def document(self) -> dict[str, Any]:
+        """Give what came of each step as plain JSON: its state, the key of its datum, metrics, seconds, error."""
+        steps = []
+        for slot, state in self.states.items():
+            record = self._outcome.records.get(slot)
+            failure = self.failures.get(slot)
+            metrics = {} if record is None else record.metrics
+            steps.append(
+                step_entry(
+                    slot,
+                    state,
+                    self._outcome.key(slot),
+                    {f"{slot}.{name}" if name else slot: value for name, value in metrics.items()},
+                    None if record is None else record.seconds,
+                    None if failure is None else error_entry(failure),
+                )
+            )
+        return document(self.workflow.name, self.status, steps)
+
+    @cached_property
+    def story(self) -> Story:
+        """What views show of it, as plain values."""
+        more: dict[str, dict[str, Any]] = {}
+        for slot in self.states:
+            record = self._outcome.records.get(slot)
+            failure = self.failures.get(slot)
+            more[slot] = {
+                "shown": self.datum(slot).preview if record is not None else "",
+                "seconds": None if record is None else record.seconds,
+                "stored": record is not None and slot not in self.computed,
+                "error": None if failure is None else (failure.kind, failure.message),
+            }
+        return story_of(self.workflow, self.states, self.status, more)
+
+    def columns(self) -> list[Column]:
+        """Give what the inputs and the steps gave, item by item: the first of each."""
+        made = []
+        for name, one in self.workflow.inputs.items():
+            if not one.is_empty:
+                made.append(Column(name, *items_of(one())))
+        for node in self.workflow.wired:
+            follows = tuple(dict.fromkeys(node.inputs.values()))
+            record = self._outcome.records.get(node.slot)
+            if record is None:
+                made.append(Column(node.slot, (self.states[node.slot],), None, follows))
+            elif record.size > _LARGE:
+                made.append(Column(node.slot, (self.datum(node.slot).preview,), None, follows))
+            else:
+                made.append(Column(node.slot, *items_of(self.store.load(record)), follows))
+        return made
+
+    def grid(self) -> Grid:
+        """Tell item by item what the steps gave: a row for each item, a column for each step."""
+        return Grid(self.columns())
+
+    def line(self) -> str:
+        """Tell it as a line: each step with its state."""
+        return _text(line(self.story, terminal_width()))
+
+    def flow(self) -> str:
+        """Draw which step handed its data to which, each with its state."""
+        return _text(flow(self.story, terminal_width()))
+
+    def __str__(self) -> str:
+        return _text(process(self.story, terminal_width()))
+
+    def _repr_html_(self) -> str:
+        return story_card(self.story)
+
     def __repr__(self) -> str:
         told = ", ".join(f"{step}: {state}" for step, state in self.states.items())
         sample = "" if self.rows is None else f", {label_of(self.rows)}"
@@ -249,3 +375,22 @@ class WorkflowResult:
 
 def _limits_in(label: str) -> dict[str, int]:
     return {name: int(number) for name, _, number in (part.partition("=") for part in label.split(" "))}
+
+
+class Grid:
+    """What the steps of a workflow gave, item by item: printed as text, and shown as HTML in notebooks."""
+
+    def __init__(self, columns: list[Column]) -> None:
+        self.columns = columns
+
+    def __str__(self) -> str:
+        return _text(grid(self.columns, terminal_width()))
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return grid_card(self.columns)
+
+
+def _text(lines: list[str]) -> str:
+    return for_terminal("\n".join(lines))

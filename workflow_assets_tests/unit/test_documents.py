@@ -132,7 +132,7 @@ def test_all_faults_are_told_at_once_with_near_names():
     document["steps"][2]["arguments"]["clean"] = {"from": "cleen"}
     assert faults_of(document) == {
         "$.colour": "the key 'colour' is unknown: there are 'kind', 'version', 'name', 'description', 'ui', 'inputs', "
-        "'sources' and 'steps'",
+        "'sources', 'steps' and 'groups'",
         "$.steps[0].step": "no step is registered under 'fetsh': did you mean 'fetch'?",
         "$.steps[1].arguments.treshold": "'clean' has no parameter 'treshold': did you mean 'threshold'?",
         "$.steps[2].arguments.clean.from": "no step, input or source is called 'cleen': did you mean 'clean'?",

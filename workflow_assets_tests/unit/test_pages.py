@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from workflow_assets import Experiment, Hypothesis, MemoryStore, Metrics, Report, Result, Unit, pages, step
-from workflow_assets.pages import MOST_OPEN, shown
+from workflow_assets.markups import shown
+from workflow_assets.pages import MOST_OPEN
 from workflow_assets.plots.ranks import ranks_plot
 from workflow_assets.plots.slopes import slopes_plot
 from workflow_assets.summaries import describe, p_words, summary_rows, verdict_rows
