@@ -119,6 +119,11 @@ class WorkflowResult:
         """The failures of the steps that failed themselves."""
         return {one.step: one for one in self._outcome.failures.values()}
 
+    def cause(self, step: str) -> str:
+        """Give the step whose failure cost this one its value; "" where it has one."""
+        failure = self._outcome.failures.get(step)
+        return "" if failure is None else failure.step
+
     @property
     def computed(self) -> frozenset[str]:
         """The steps that were computed now; the others were stored."""

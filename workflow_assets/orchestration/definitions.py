@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from workflow_assets.automations import Automation, Schedule, Watch
+from workflow_assets.declarations import Declaration
 from workflow_assets.errors import DeclarationError, did_you_mean, excerpt
 from workflow_assets.executions import Execution
 from workflow_assets.experiments import Experiment
@@ -32,21 +33,23 @@ from workflow_assets.orchestration.keys import family_job_name
 from workflow_assets.orchestration.pools import needs_tags, pool_of
 from workflow_assets.orchestration.storage import store_place
 from workflow_assets.orchestration.top_ups import until_config
+from workflow_assets.orchestration.workflows import declared, workflow_assets, workflow_job
 from workflow_assets.preregistrations import Confirmation
 from workflow_assets.resources import PerWorker
-from workflow_assets.sources import AssetSource, Source
+from workflow_assets.sources import AssetSource, Given, Source
 from workflow_assets.store.base import Store
 from workflow_assets.store.places import open_store
 from workflow_assets.top_ups import rule_faults
 from workflow_assets.traits import is_count
 from workflow_assets.unions import spanning
+from workflow_assets.workflows import Workflow
 
 if TYPE_CHECKING:
     from workflow_assets.stats.sequences import Until
 
 
 def to_dagster(
-    *experiments: Experiment,
+    *members: Experiment | Workflow,
     store: Store | str | os.PathLike[str] | None = None,
     resources: Mapping[str, Any] | None = None,
     backend: Any = None,
@@ -61,10 +64,10 @@ def to_dagster(
     until: "Until | Mapping[str, Until] | None" = None,
     bundles: str | os.PathLike[str] | None = None,
 ) -> dg.Definitions:
-    """Compile experiments to Dagster: assets, checks, a job for each, and the IO manager over the datum store.
+    """Compile experiments and workflows to Dagster: assets, checks, a job for each, and the IO manager over the store.
 
     Args:
-        experiments: all experiments of the code location, so that they share sources and store.
+        members: all experiments and workflows of the code location, so that they share sources and store.
         store: the datum store, or its place: a folder, or ``s3://bucket/prefix``; by default what the environment
             variable ``WORKFLOW_ASSETS_STORE`` names, or a folder beside Dagster's own files.
         resources: Dagster resources, which steps find in ``ctx.resources``; the assets you add yourself can use them
@@ -103,30 +106,32 @@ def to_dagster(
             "to_dagster", [f"the resource {DATUMS!r} is the IO manager's; choose another name"]
         )
     execution = Execution(backend, workers, capacity, max_failures, hooks=read_hooks(hooks))
-    sources = _sources(experiments)
-    pools = _pools(experiments, pool)
+    sources = _sources(members)
+    experiments = [one for one in members if isinstance(one, Experiment)]
+    workflows = [one for one in members if isinstance(one, Workflow)]
+    pools = _pools([*experiments, *map(declared, workflows)], pool)
     assets: list[dg.AssetsDefinition] = []
     for source, experiment in sources.values():
         assets.append(source_assets(source, experiment, store))
-    declared = {experiment.name: experiment for experiment in experiments}
+    by_name = {experiment.name: experiment for experiment in experiments}
     if faults := [
-        *_chunk_faults(partitions_per_run, declared),
-        *automation_faults(automations, declared),
-        *confirmation_faults(confirmations, declared),
+        *_chunk_faults(partitions_per_run, by_name),
+        *automation_faults(automations, by_name),
+        *confirmation_faults(confirmations, by_name),
         *family_faults(
-            declared, [*declared, *(one.name for one in confirmations if isinstance(one, Confirmation))]
+            by_name, [*by_name, *(one.name for one in confirmations if isinstance(one, Confirmation))]
         ),
-        *_until_faults(until, declared),
+        *_until_faults(until, by_name),
         *([fault] if bundles is not None and (fault := folder_fault(bundles)) else []),
     ]:
         raise DeclarationError("to_dagster", faults)
     chunks = (
         partitions_per_run
         if isinstance(partitions_per_run, Mapping)
-        else dict.fromkeys(declared, partitions_per_run)
+        else dict.fromkeys(by_name, partitions_per_run)
     )
-    rules = until if isinstance(until, Mapping) else dict.fromkeys(declared, until)
-    configs = {name: until_config(name, rules.get(name)) for name in declared}
+    rules = until if isinstance(until, Mapping) else dict.fromkeys(by_name, until)
+    configs = {name: until_config(name, rules.get(name)) for name in by_name}
     families = spanning(experiments)
     for experiment in experiments:
         chosen = pools[experiment.name]
@@ -137,16 +142,19 @@ def to_dagster(
         )
     jobs = {
         name: experiment_job(experiment, needs_tags([experiment], execution), configs[name])
-        for name, experiment in declared.items()
+        for name, experiment in by_name.items()
     }
     for one in confirmations:
-        experiment = declared[one.experiment]
+        experiment = by_name[one.experiment]
         chosen = pools[experiment.name]
         assets.append(preregistration_assets(one, experiment, store))
         assets.append(
             confirmation_assets(one, experiment, store, given, execution, chosen, families, bundles)
         )
         jobs[one.name] = confirmation_job(one, experiment, needs_tags([experiment], execution))
+    for workflow in workflows:
+        assets.append(workflow_assets(workflow, store, given, execution, pools[workflow.name]))
+        jobs[workflow.name] = workflow_job(workflow, needs_tags([declared(workflow)], execution))
     for family, sharing in families.items():
         assets.append(family_assets(family, sharing, store))
         needs = needs_tags(sharing.values(), execution)
@@ -161,7 +169,7 @@ def to_dagster(
         ],
         sensors=[
             sensor_definition(
-                one, declared[one.experiment], store, jobs[one.experiment], configs[one.experiment]
+                one, by_name[one.experiment], store, jobs[one.experiment], configs[one.experiment]
             )
             for one in automations
             if isinstance(one, Watch)
@@ -185,7 +193,7 @@ def _until_faults(until: Any, experiments: Mapping[str, Experiment]) -> list[str
     return faults
 
 
-def _pools(experiments: Sequence[Experiment], chosen: str | None) -> dict[str, str | None]:
+def _pools(experiments: Sequence[Declaration], chosen: str | None) -> dict[str, str | None]:
     pools: dict[str, str | None] = {}
     faults: list[str] = []
     for experiment in experiments:
@@ -209,29 +217,42 @@ def _for_dagster(given: Any) -> Any:
     return opened
 
 
-def _sources(experiments: Sequence[Any]) -> dict[str, tuple[Source[Any], Experiment]]:
+def _sources(members: Sequence[Any]) -> dict[tuple[str, ...], tuple[Source[Any], Declaration]]:
+    """Give the sources of all members by the keys of their assets, but for inputs that a workflow has as its own."""
     faults: list[str] = []
-    names: set[str] = set()
-    found: dict[str, tuple[Source[Any], Experiment]] = {}
-    for experiment in experiments:
-        if not isinstance(experiment, Experiment):
-            faults.append(f"{experiment!r} is a {type(experiment).__qualname__}, not an experiment")
+    names: dict[str, str] = {}
+    found: dict[tuple[str, ...], tuple[Source[Any], Declaration]] = {}
+    for member in members:
+        if not isinstance(member, Experiment | Workflow):
+            faults.append(
+                f"{member!r} is a {type(member).__qualname__}, not an experiment and no workflow either"
+            )
             continue
-        if experiment.name in names:
-            faults.append(f"two experiments are called {experiment.name!r}")
-        names.add(experiment.name)
-        for name, source in experiment.sources.items():
+        kind = "experiment" if isinstance(member, Experiment) else "workflow"
+        if member.name in names:
+            both = (
+                f"two {kind}s are" if names[member.name] == kind else "an experiment and a workflow are both"
+            )
+            faults.append(f"{both} called {member.name!r}")
+        names[member.name] = kind
+        declaration = member if isinstance(member, Experiment) else declared(member)
+        for source in declaration.sources.values():
             if isinstance(source, AssetSource):
                 continue
-            known, other = found.setdefault(name, (source, experiment))
+            known, other = found.setdefault(source.asset, (source, declaration))
             if known is not source:
                 faults.append(
-                    f"experiments {other.name!r} and {experiment.name!r} read different sources called {name!r}; "
+                    f"experiments {other.name!r} and {member.name!r} read different sources called {source.name!r}; "
                     "they would be one asset: rename one of them"
                 )
     if faults:
         raise DeclarationError("to_dagster", faults)
-    return found
+    own = {one.name for one in members if isinstance(one, Workflow)}
+    return {
+        asset: (source, declaration)
+        for asset, (source, declaration) in found.items()
+        if not (isinstance(source, Given) and source.owner in own)
+    }
 
 
 def _chunk_faults(partitions_per_run: Any, experiments: Mapping[str, Experiment]) -> list[str]:
