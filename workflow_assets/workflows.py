@@ -18,6 +18,19 @@ from workflow_assets.store.base import MemoryStore, Record, Store
 COMPLETED, FAILED, SKIPPED = "completed", "failed", "skipped"
 
 
+class SingleRun(Declaration):
+    """What is run of a workflow: an experiment of one cell, whose steps have one datum each."""
+
+    def partition(self, treatment: str, replicate: str) -> str:  # noqa: ARG002 - of the base
+        """Name no partition: the assets have none."""
+        return ""
+
+    @classmethod
+    def of(cls, workflow: Composition) -> SingleRun:
+        """Declare it; inputs may be left to each run."""
+        return cls(workflow.name, workflow, description=workflow.description)
+
+
 class Workflow(Composition):
     """Steps that are wired to each other, and run once: by names, by call, or from a document.
 
@@ -38,8 +51,7 @@ class Workflow(Composition):
 
     def declaration(self, inputs: Mapping[str, Any] | None = None) -> Declaration:
         """Give what is run: an experiment of one cell, which plans, keys, stores and backends know."""
-        bound = self.bound(inputs or {})
-        return Declaration(bound.name, bound, description=bound.description)
+        return SingleRun.of(self.bound(inputs or {}))
 
     def run(
         self,

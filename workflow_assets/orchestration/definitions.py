@@ -33,7 +33,7 @@ from workflow_assets.orchestration.keys import family_job_name
 from workflow_assets.orchestration.pools import needs_tags, pool_of
 from workflow_assets.orchestration.storage import store_place
 from workflow_assets.orchestration.top_ups import until_config
-from workflow_assets.orchestration.workflows import declared, workflow_assets, workflow_job
+from workflow_assets.orchestration.workflows import workflow_assets, workflow_job
 from workflow_assets.preregistrations import Confirmation
 from workflow_assets.resources import PerWorker
 from workflow_assets.sources import AssetSource, Given, Source
@@ -42,7 +42,7 @@ from workflow_assets.store.places import open_store
 from workflow_assets.top_ups import rule_faults
 from workflow_assets.traits import is_count
 from workflow_assets.unions import spanning
-from workflow_assets.workflows import Workflow
+from workflow_assets.workflows import SingleRun, Workflow
 
 if TYPE_CHECKING:
     from workflow_assets.stats.sequences import Until
@@ -109,7 +109,7 @@ def to_dagster(
     sources = _sources(members)
     experiments = [one for one in members if isinstance(one, Experiment)]
     workflows = [one for one in members if isinstance(one, Workflow)]
-    pools = _pools([*experiments, *map(declared, workflows)], pool)
+    pools = _pools([*experiments, *map(SingleRun.of, workflows)], pool)
     assets: list[dg.AssetsDefinition] = []
     for source, experiment in sources.values():
         assets.append(source_assets(source, experiment, store))
@@ -154,7 +154,7 @@ def to_dagster(
         jobs[one.name] = confirmation_job(one, experiment, needs_tags([experiment], execution))
     for workflow in workflows:
         assets.append(workflow_assets(workflow, store, given, execution, pools[workflow.name]))
-        jobs[workflow.name] = workflow_job(workflow, needs_tags([declared(workflow)], execution))
+        jobs[workflow.name] = workflow_job(workflow, needs_tags([SingleRun.of(workflow)], execution))
     for family, sharing in families.items():
         assets.append(family_assets(family, sharing, store))
         needs = needs_tags(sharing.values(), execution)
@@ -234,8 +234,9 @@ def _sources(members: Sequence[Any]) -> dict[tuple[str, ...], tuple[Source[Any],
                 f"two {kind}s are" if names[member.name] == kind else "an experiment and a workflow are both"
             )
             faults.append(f"{both} called {member.name!r}")
+            continue
         names[member.name] = kind
-        declaration = member if isinstance(member, Experiment) else declared(member)
+        declaration = member if isinstance(member, Experiment) else SingleRun.of(member)
         for source in declaration.sources.values():
             if isinstance(source, AssetSource):
                 continue

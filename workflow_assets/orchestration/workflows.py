@@ -23,12 +23,7 @@ from workflow_assets.outcomes import CellOutcome
 from workflow_assets.plans import Plan
 from workflow_assets.sources import AssetSource, Given
 from workflow_assets.store.base import Store
-from workflow_assets.workflows import Workflow, WorkflowResult
-
-
-def declared(workflow: Workflow) -> Declaration:
-    """Give what plans and versions know a workflow as, also where inputs are left to each run."""
-    return Declaration(workflow.name, workflow, description=workflow.description)
+from workflow_assets.workflows import SingleRun, Workflow, WorkflowResult
 
 
 def workflow_assets(
@@ -39,7 +34,7 @@ def workflow_assets(
     pool: str | None = None,
 ) -> dg.AssetsDefinition:
     """Compile a workflow: an asset for each input and each stored step, computed by one op."""
-    declaration = declared(workflow)
+    declaration = SingleRun.of(workflow)
     versions = CodeVersions(declaration)
     inputs = [one for one in workflow.inputs.values() if one.name in declaration.sources]
     specs = [
@@ -60,11 +55,11 @@ def workflow_assets(
         pool=pool,
     )
     def compute_steps(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
-        told: Mapping[str, Any] = context.op_config
+        told: Mapping[str, Any] = context.op_execution_context.op_config
         config = RunConfig(**{name: told[name] for name in RunConfig.model_fields if name in told})
         try:
             chosen = configured(workflow, told)
-            plan = plan_of(context, declared(chosen), store)
+            plan = plan_of(context, SingleRun.of(chosen), store)
         except WorkflowAssetsError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
         yield from _computed(
@@ -127,7 +122,7 @@ def _materialisation(
 
 def workflow_job(workflow: Workflow, needs: Mapping[str, Any]) -> Any:
     """Compile the job of a workflow's name: its inputs, its sources and its steps."""
-    declaration = declared(workflow)
+    declaration = SingleRun.of(workflow)
     sources = [
         source_key(source) for source in declaration.sources.values() if not isinstance(source, AssetSource)
     ]
