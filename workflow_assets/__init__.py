@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from workflow_assets.contracts.hints import Unit
     from workflow_assets.contrasts import compare_results
     from workflow_assets.designs import Design, factorial, fractional, sampled
+    from workflow_assets.documents import from_document, to_document
     from workflow_assets.experiments import Experiment
     from workflow_assets.flags import Flag
     from workflow_assets.hooks import Hooks
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from workflow_assets.reports import Report
     from workflow_assets.resources import per_worker
     from workflow_assets.results import Result
+    from workflow_assets.schemas import document_schema, step_schema
+    from workflow_assets.scripts import to_script
     from workflow_assets.sources import Source, asset_source, source
     from workflow_assets.stats.sequences import Until
     from workflow_assets.steps import Registry, Step, step
@@ -77,6 +80,11 @@ _HOMES = {
     "blocked": "blocks",
     "Hypothesis": "hypotheses",
     "Experiment": "experiments",
+    "from_document": "documents",
+    "to_document": "documents",
+    "document_schema": "schemas",
+    "step_schema": "schemas",
+    "to_script": "scripts",
     "Schedule": "automations",
     "Watch": "automations",
     # running
@@ -167,9 +175,11 @@ __all__ = [
     "blocked",
     "collect_garbage",
     "crossed",
+    "document_schema",
     "factor_effects",
     "factorial",
     "fractional",
+    "from_document",
     "compare_results",
     "judge_together",
     "open_store",
@@ -182,7 +192,10 @@ __all__ = [
     "sampled",
     "source",
     "step",
+    "step_schema",
     "to_dagster",
+    "to_document",
+    "to_script",
     "trace",
     "units",
     "unpin",

@@ -32,11 +32,17 @@ from workflow_assets.wirings import From, WiredSteps, Wiring
 
 @dataclass(frozen=True)
 class Call:
-    """A step as it stands in a workflow: what its arguments are taken from, and which have values."""
+    """A step as it stands in a workflow: what its arguments are taken from, and which have values.
+
+    Where all its wires are `told`, as in a document, none is found by name. `ui` is a front end's own, kept for its
+    document.
+    """
 
     step: Step[..., Any]
     wires: Mapping[str, Any] = field(default_factory=FrozenDict)
     values: Mapping[str, Any] = field(default_factory=FrozenDict)
+    told: bool = False
+    ui: Any = None
 
 
 class Composition:
@@ -69,6 +75,8 @@ class Composition:
         read_text(description, "description", faults)
         self.name = name
         self.description = description
+        self.ui: Any = None
+        """What a front end keeps in the workflow's document, such as positions: it means nothing here."""
         self._recorder: Token[Any] | None = None
         self.inputs: dict[str, Given] = {}
         for one, told in (inputs or {}).items():
@@ -197,6 +205,7 @@ class Composition:
             },
             faults,
             wires={slot: call.wires for slot, call in self.calls.items()},
+            told={slot for slot, call in self.calls.items() if call.told},
         )
         made = wiring.wire()
         if made is not None:
@@ -261,6 +270,26 @@ class Composition:
 
     # -- changing -----------------------------------------------------------------------------------------------------
 
+    @classmethod
+    def assembled(
+        cls,
+        name: str,
+        calls: Mapping[str, Call],
+        inputs: Mapping[str, Given],
+        sources: Mapping[str, Source[Any]],
+        **fields: Any,
+    ) -> Self:
+        """Make a workflow of parts that are wired already; `wired`, `description` and `ui` are among the fields."""
+        made = cls(name, description=fields.pop("description", ""))
+        vars(made).update(
+            calls=dict(calls),
+            inputs=dict(inputs),
+            sources=dict(sources),
+            ui=fields.get("ui"),
+            _wired=fields["wired"],
+        )
+        return made
+
     def changed(self, calls: Mapping[str, Call], **fields: Any) -> Self:
         """Give the same workflow with other calls; nothing else is shared that could change."""
         made = object.__new__(type(self))
@@ -294,7 +323,7 @@ class Composition:
         call = calls[slot]
         kept = {name: value for name, value in call.values.items() if name in step.parameters}
         wires = {name: wire for name, wire in call.wires.items() if name in step.parameters}
-        calls[slot] = Call(step.named(slot), FrozenDict(wires), FrozenDict(kept))
+        calls[slot] = Call(step.named(slot), FrozenDict(wires), FrozenDict(kept), call.told, call.ui)
         return self.changed(calls)
 
     def without(self, *slots: str) -> Self:

@@ -97,6 +97,7 @@ class Declaration:
             read_treatments(treatments, broken["treatments"], faults)
         )
         self.design = treatments if isinstance(treatments, Design) else None
+        self.composition = steps if isinstance(steps, Composition) else None
         composed = steps.explicit() if isinstance(steps, Composition) else {}
         slots, among = read_steps(
             [*steps.given, *(call.step for call in composed.values())]
@@ -116,9 +117,11 @@ class Declaration:
             },
             **read_parameters(parameters, faults),
         }
+        self.parameters: Mapping[str, Any] = FrozenDict(base)
         wires = {slot: call.wires for slot, call in composed.items()}
+        told = {slot for slot, call in composed.items() if call.told}
         self.workflows: Mapping[str, WiredSteps] = FrozenDict(
-            _wire_all(slots, declared, base, self.treatments, broken["steps"], faults, wires)
+            _wire_all(slots, declared, base, self.treatments, broken["steps"], faults, wires, told)
         )
         unwired = {*broken["treatments"], *(name for name in self.treatments if name not in self.workflows)}
         unsound = {"treatments": unwired, "steps": broken["steps"]}
@@ -304,10 +307,11 @@ def _wire_all(
     broken: Collection[str],
     faults: Faults,
     wires: Mapping[str, Mapping[str, Any]],
+    told: Collection[str],
 ) -> dict[str, WiredSteps]:
     """Wire the workflow of every treatment; those with faults are left out."""
     workflows: dict[str, WiredSteps] = {}
-    baseline = Wiring(slots, dict(declared), parameters, faults, broken=broken, wires=wires)
+    baseline = Wiring(slots, dict(declared), parameters, faults, broken=broken, wires=wires, told=told)
     made = baseline.wire()
     if made is not None:
         workflows[BASELINE] = made
@@ -346,6 +350,7 @@ def _wire_all(
             treatment=name,
             broken=broken,
             wires=wires,
+            told=told,
         ).wire()
         if made is not None:
             workflows[name] = made

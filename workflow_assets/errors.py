@@ -4,6 +4,7 @@ Every error says what was given, what was expected, what to do, and which names 
 
     WorkflowAssetsError
     ├── DeclarationError       the declaration has faults; `faults` lists all of them
+    ├── DocumentError          a document has faults, or cannot be written; `faults` has the place of each
     ├── ContractError          a value is not of the declared type
     ├── UnkeyableError         a value cannot be part of a compute key
     ├── GlobalRandomnessError  a step drew from a global random generator without saying so
@@ -20,6 +21,8 @@ Every error says what was given, what was expected, what to do, and which names 
     └── StoreError             the datum store cannot do what was asked
         ├── CodecError         no codec can encode or decode a value
         └── CorruptDatumError  stored bytes are not what was written
+
+And one warning: `DocumentWarning`, where a step's code is not what a document was written with.
 """
 
 from __future__ import annotations
@@ -50,6 +53,34 @@ class DeclarationError(WorkflowAssetsError, ValueError):
 
     def __reduce__(self) -> tuple[type, tuple[str, tuple[str, ...]]]:
         return type(self), (self.subject, self.faults)
+
+
+class DocumentError(WorkflowAssetsError, ValueError):
+    """A document cannot be read, or something cannot be written as one.
+
+    `faults` holds every fault that was found: its place, such as ``$.steps[2].arguments.threshold``, and a sentence.
+    """
+
+    SHOWN = 50
+
+    def __init__(self, subject: str, faults: Sequence[tuple[str, str]]) -> None:
+        self.subject = subject
+        self.faults = tuple((str(path), str(sentence)) for path, sentence in faults)
+        if len(self.faults) == 1:
+            message = f"{subject}: {self.faults[0][0]}: {self.faults[0][1]}"
+        else:
+            lines = "".join(f"\n  {path}: {sentence}" for path, sentence in self.faults[: self.SHOWN])
+            more = len(self.faults) - self.SHOWN
+            message = f"{subject} has {len(self.faults)} faults:{lines}"
+            message += f"\n  and {more} more, in `faults`" if more > 0 else ""
+        super().__init__(message)
+
+    def __reduce__(self) -> tuple[type, tuple[str, tuple[tuple[str, str], ...]]]:
+        return type(self), (self.subject, self.faults)
+
+
+class DocumentWarning(UserWarning):
+    """A step's code is not what a document was written with."""
 
 
 class ContractError(WorkflowAssetsError, TypeError):

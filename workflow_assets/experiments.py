@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from workflow_assets.automations import Schedule, Watch
 from workflow_assets.declarations import Declaration
@@ -14,6 +14,7 @@ from workflow_assets.replicates import Replicates
 
 if TYPE_CHECKING:
     import random
+    from pathlib import Path
 
     from workflow_assets.acceptances import Acceptance
     from workflow_assets.explanations import Explanation
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from workflow_assets.inspections import Audit
     from workflow_assets.results import Result
     from workflow_assets.stats.sequences import Until
+    from workflow_assets.steps import Registry
     from workflow_assets.store.base import Store
     from workflow_assets.top_ups import ToppedUp
 
@@ -41,6 +43,29 @@ class Experiment(Declaration):
     >>> study.run().table["measure"].notna().sum()
     np.int64(6)
     """
+
+    def document(self) -> dict[str, Any]:
+        """Give the experiment as a document, which holds nothing but what JSON has; see `docs/documents.md`.
+
+        Raises `DocumentError` with the place of each value that no document can hold.
+        """
+        from workflow_assets.writings import write_experiment
+
+        return write_experiment(self)
+
+    @classmethod
+    def from_document(
+        cls, told: Mapping[str, Any] | str | Path, registry: Registry, *, pinned: bool = False
+    ) -> Self:
+        """Read an experiment from a mapping, a text (JSON or YAML), or a file.
+
+        With `pinned`, a document is refused that was written with other code of its steps. Raises `DocumentError` with
+        every fault, each at its place.
+        """
+        from workflow_assets.protocols import read_experiment
+        from workflow_assets.readers import tree_of
+
+        return read_experiment(tree_of(told), registry, cls, pinned=pinned)
 
     def run(
         self,

@@ -30,6 +30,9 @@ GIVEN = ("rng", "seed", "replicate", "treatment", "ctx")
 
 REQUIRED = inspect.Parameter.empty
 
+OVERRIDABLE = ("retries", "timeout", "resources", "memo", "transient", "stream")
+"""The traits that one use of a step may have otherwise than its declaration."""
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -62,6 +65,7 @@ class Step(Registered, Generic[P, R]):
     tags: Mapping[str, str] = field(default_factory=dict)
     owners: tuple[str, ...] = ()
     scope: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    overridden: Mapping[str, Any] = field(default_factory=FrozenDict, repr=False)
 
     def __post_init__(self) -> None:
         self._set("owners", as_owners(self.owners))
@@ -124,6 +128,19 @@ class Step(Registered, Generic[P, R]):
     def named(self, name: str) -> Step[P, R]:
         """Use one function for another slot: ``model.named("second_model")``."""
         return self if name == self.name else replace(self, name=name)
+
+    def with_traits(self, **traits: Any) -> Step[P, R]:
+        """Use the step with other traits in one place: ``fetch.with_traits(retries=5, timeout=60)``.
+
+        Raises `DeclarationError` for what is no trait that a use may override, and for values that are none.
+        """
+        if unknown := [name for name in traits if name not in OVERRIDABLE]:
+            faults = [f"{name!r} cannot be overridden: {did_you_mean(name, OVERRIDABLE)}" for name in unknown]
+            raise DeclarationError(_subject(self), faults)
+        told = FrozenDict(
+            {**self.overridden, **{name: private_copy(value) for name, value in traits.items()}}
+        )
+        return replace(self, **traits, overridden=told) if traits else self
 
     def metric_names(self) -> dict[str, MetricType]:
         """Give the declared metrics by their full names, such as ``score.accuracy``."""

@@ -160,6 +160,8 @@ class Wiring:
         broken: names whose faults are told elsewhere; what asks for them is no fault of its own.
         wires: for some slots, what each of some parameters is handed: a `From`, or lists and mappings of these and of
             values. The other parameters are wired by their names.
+        told: slots whose wires are all told, as in a document: what has a value or a default there is wired to nothing,
+            whatever its name.
     """
 
     steps: Mapping[str, Step[..., Any]]
@@ -170,6 +172,7 @@ class Wiring:
     treatment: str = ""
     broken: Collection[str] = ()
     wires: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    told: Collection[str] = ()
 
     def wire(self) -> WiredSteps | None:
         """Give the workflow; None where there are faults."""
@@ -239,7 +242,8 @@ class Wiring:
                     templates[name] = template
             if name in wires:
                 continue
-            provider = self._provider(step, name)
+            set_here = name in owned or parameter.default is not REQUIRED
+            provider = None if slot in self.told and set_here else self._provider(step, name)
             if provider is not None and name in owned:
                 self._fault(
                     f"{place} is wired to {_kind(provider)} {name!r} and cannot be set to a value too",
@@ -254,7 +258,7 @@ class Wiring:
             elif provider is not None:
                 inputs[name] = name
                 self._connect(place, provider, parameter, code)
-            elif name in owned or parameter.default is not REQUIRED:
+            elif set_here:
                 self._configure(
                     place, step, parameter, owned, (settings, written), ("value", code, place, origin)
                 )
@@ -287,7 +291,7 @@ class Wiring:
         """Wire what is told, and give it with each leaf in its place."""
         place, inputs, settings, written = made
         if isinstance(wire, Mapping | list):
-            inner = replace(parameter, annotation=_item_of(parameter.annotation, type(wire)))
+            inner = replace(parameter, annotation=item_of(parameter.annotation, type(wire)))
             items = wire.items() if isinstance(wire, Mapping) else enumerate(wire)
             found = {
                 key: self._explicit(
@@ -419,7 +423,7 @@ def _is_complete(node: Node) -> bool:
     )
 
 
-def _item_of(hint: Any, kind: type) -> Any:
+def item_of(hint: Any, kind: type) -> Any:
     """Give what a list or mapping of a declared type holds, if it says so."""
     origin, inner = get_origin(hint), get_args(hint)
     if issubclass(kind, list) and origin in (list, Sequence) and inner:

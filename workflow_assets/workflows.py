@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 from workflow_assets.compositions import Composition
 from workflow_assets.declarations import Declaration
@@ -13,6 +14,7 @@ from workflow_assets.executions import Execution
 from workflow_assets.hooks import Hooks, read_hooks
 from workflow_assets.outcomes import CellOutcome, Failure
 from workflow_assets.plans import Plan
+from workflow_assets.steps import Registry
 from workflow_assets.store.base import MemoryStore, Record, Store
 
 COMPLETED, FAILED, SKIPPED = "completed", "failed", "skipped"
@@ -48,6 +50,29 @@ class Workflow(Composition):
     >>> by_name == by_call, by_call.run()["total"]
     (True, 6)
     """
+
+    def document(self) -> dict[str, Any]:
+        """Give the workflow as a document, which holds nothing but what JSON has; see `docs/documents.md`.
+
+        Raises `DocumentError` with the place of each value that no document can hold.
+        """
+        from workflow_assets.writings import write_workflow
+
+        return write_workflow(self)
+
+    @classmethod
+    def from_document(
+        cls, told: Mapping[str, Any] | str | Path, registry: Registry, *, pinned: bool = False
+    ) -> Self:
+        """Read a workflow from a mapping, a text (JSON or YAML), or a file.
+
+        With `pinned`, a document is refused that was written with other code of its steps. Raises `DocumentError` with
+        every fault, each at its place.
+        """
+        from workflow_assets.readers import tree_of
+        from workflow_assets.readings import read_workflow
+
+        return read_workflow(tree_of(told), registry, cls, pinned=pinned)
 
     def declaration(self, inputs: Mapping[str, Any] | None = None) -> Declaration:
         """Give what is run: an experiment of one cell, which plans, keys, stores and backends know."""

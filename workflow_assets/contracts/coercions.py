@@ -137,3 +137,18 @@ def _near(value: Any, annotation: Any) -> str:
             values = [str(member.value) for member in one]
             return f": {did_you_mean(str(value), values)}"
     return ""
+
+
+def to_plain(value: Any, annotation: Any) -> Any:
+    """Give a value as JSON would have it by its declared type; as it is where that says nothing.
+
+    >>> to_plain((1, 2), tuple[int, ...])
+    [1, 2]
+    """
+    adapter = None if says_nothing(annotation) else _adapter_or_none(annotation)
+    if adapter is None:
+        return value
+    try:
+        return adapter.dump_python(value, mode="json", warnings=False)
+    except Exception:  # noqa: BLE001 - whatever a type's own serialiser raises, the value has no such form
+        return value

@@ -1,0 +1,310 @@
+"""Readings: documents as workflows, every fault told at its place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from workflow_assets.compositions import Call, Composition
+from workflow_assets.contracts.checkers import checker
+from workflow_assets.contracts.coercions import coerce
+from workflow_assets.errors import ContractError, DeclarationError, excerpt
+from workflow_assets.faults import Faults
+from workflow_assets.mappings import FrozenDict
+from workflow_assets.notations import at
+from workflow_assets.readers import Reader
+from workflow_assets.sources import Given, Source
+from workflow_assets.steps import GIVEN, REQUIRED, Registry, Step
+from workflow_assets.typenames import known_types, read_type
+from workflow_assets.wirings import From, Wiring, in_order, parts_of
+
+BODY = ("inputs", "sources", "steps")
+STEP = ("id", "step", "code_version", "arguments", "execution", "ui")
+ARGUMENT = ("from", "value", "list", "dict")
+
+Made = TypeVar("Made", bound=Composition)
+
+
+def read_workflow(tree: Any, registry: Registry, make: type[Made], *, pinned: bool = False) -> Made:
+    """Read the document of a workflow.
+
+    Raises `DocumentError` with every fault.
+    """
+    reader = WorkflowReader(registry)
+    told = reader.head(tree, "workflow", BODY)
+    made = reader.body(told, make, reader.name(told))
+    reader.close(pinned)
+    assert made is not None
+    return made
+
+
+class WorkflowReader(Reader):
+    """Reads inputs, sources and steps, and wires them."""
+
+    def __init__(self, registry: Registry) -> None:
+        super().__init__(registry)
+        self.slots: dict[str, int] = {}
+        self.steps: dict[str, Step[..., Any]] = {}
+        self.broken: set[str] = set()
+        self.inputs: dict[str, Given] = {}
+        self.sources: dict[str, Source[Any]] = {}
+        self.wires: dict[str, dict[str, Any]] = {}
+        self.values: dict[str, dict[str, Any]] = {}
+        self.faulty: set[str] = set()
+
+    # -- inputs, sources and steps ------------------------------------------------------------------------------------
+
+    def body(self, told: Mapping[str, Any], make: type[Made], name: str) -> Made | None:
+        """Read inputs, sources and steps, and wire them; None where there are faults."""
+        self._steps(self.sequence(told.get("steps", []), "$.steps"))
+        for one, given in self.mapping(told.get("inputs", {}), "$.inputs").items():
+            self._input(name, one, given)
+        for one, slug in self.mapping(told.get("sources", {}), "$.sources").items():
+            self._source(one, slug)
+        for slot, place in self.slots.items():
+            if slot in self.steps:
+                self._arguments(
+                    told["steps"][place].get("arguments", {}), slot, at(at("$.steps", place), "arguments")
+                )
+        self._circles()
+        return self._wired(told, make, name)
+
+    def _steps(self, told: list[Any]) -> None:
+        if not told and not self.places.faults:
+            self.add("$.steps", "it has no steps")
+        for place, one in enumerate(told):
+            path = at("$.steps", place)
+            entry = self.mapping(one, path, STEP, ("id", "step"))
+            slot = self.identifier(entry["id"], at(path, "id")) if "id" in entry else ""
+            step = self.use(entry, path) if "step" in entry else None
+            if not slot:
+                continue
+            if slot in self.slots:
+                self.add(
+                    at(path, "id"),
+                    f"{slot!r} is the id of $.steps[{self.slots[slot]}] already: choose another",
+                )
+            elif slot in GIVEN:
+                self.add(at(path, "id"), f"{slot!r} is what the engine gives to steps: choose another")
+            self.slots.setdefault(slot, place)
+            if step is None:
+                self.broken.add(slot)
+            elif slot not in self.steps:
+                try:
+                    self.steps[slot] = step.named(slot)
+                except DeclarationError as error:
+                    self.broken.add(slot)
+                    self.add(at(path, "id"), "; ".join(error.faults))
+
+    def _input(self, owner: str, name: str, told: Any) -> None:
+        path = at("$.inputs", name)
+        entry = self.mapping(told, path, ("type", "value"))
+        if not self.identifier(name, path) or not self._free(name, path):
+            self.broken.add(name)
+            return
+        hint: Any = REQUIRED
+        if "type" in entry:
+            text = self.text(entry["type"], at(path, "type"))
+            known = known_types(self.steps.values())
+            try:
+                hint = read_type(text, known) if text else REQUIRED
+            except (LookupError, TypeError) as error:
+                near = self.places.near(
+                    text, ["int", "float", "str", "bool", "list[int]", "dict[str, Any]", *known]
+                )
+                self.add(at(path, "type"), f"{excerpt(error.args[0])} is no type that documents know: {near}")
+        value = entry.get("value", REQUIRED)
+        if value is not REQUIRED and hint is not REQUIRED:
+            try:
+                value = coerce(value, hint, f"input {name!r}")
+            except ContractError as error:
+                self.add(at(path, "value"), str(error))
+                self.faulty.add(name)
+        self.inputs[name] = Given.of(owner, name, value, hint)
+
+    def _source(self, name: str, slug: Any) -> None:
+        path = at("$.sources", name)
+        found = self.member(slug, path, Source)
+        if found is None or not self._free(name, path):
+            self.broken.add(name)
+        elif found.name != name:
+            self.broken.add(name)
+            self.add(path, f"the source {slug!r} is called {found.name!r}: write it under that name")
+        else:
+            self.sources[name] = found
+
+    def _free(self, name: str, path: str) -> bool:
+        if name in GIVEN:
+            self.add(path, f"{name!r} is what the engine gives to steps: rename it")
+        elif name in self.slots or name in self.inputs:
+            self.add(path, f"two things are called {name!r}: rename one")
+        else:
+            return True
+        return False
+
+    # -- arguments ----------------------------------------------------------------------------------------------------
+
+    def _arguments(self, told: Any, slot: str, path: str) -> None:
+        step = self.steps[slot]
+        self.wires[slot], self.values[slot] = {}, {}
+        for name, argument in self.mapping(told, path).items():
+            place, before = at(path, name), len(self.places.faults)
+            if name in GIVEN:
+                self.add(place, f"{name!r} is given by the engine and cannot be set")
+                continue
+            if name not in step.parameters:
+                self.add(
+                    place,
+                    f"{step.slug!r} has no parameter {excerpt(name)}: {self.places.near(name, step.parameters)}",
+                )
+                continue
+            wire = self._argument(argument, place)
+            if len(self.places.faults) > before:
+                self.faulty.add(f"{slot}.{name}")
+            elif any(isinstance(leaf, From) for leaf in parts_of(wire)):
+                self.wires[slot][name] = wire
+            else:
+                self.values[slot][name] = wire
+        for name, parameter in step.parameters.items():
+            if parameter.default is REQUIRED and name not in told:
+                self.faulty.add(f"{slot}.{name}")
+                self.add(
+                    path, f"{name!r} is missing, which has no default: give a value, or what it is taken from"
+                )
+
+    def _argument(self, told: Any, path: str) -> Any:
+        entry = self.mapping(told, path, ARGUMENT)
+        if len(entry) != 1:
+            if type(told) is dict:
+                self.add(path, f"expected one of 'from', 'value', 'list' and 'dict', and it has {len(entry)}")
+            return None
+        ((word, inner),) = entry.items()
+        place = at(path, word)
+        if word == "from":
+            return self._reference(inner, place)
+        if word == "list":
+            return [self._argument(one, at(place, n)) for n, one in enumerate(self.sequence(inner, place))]
+        if word == "dict":
+            return {
+                key: self._argument(one, at(place, key)) for key, one in self.mapping(inner, place).items()
+            }
+        return inner
+
+    def _reference(self, told: Any, path: str) -> From:
+        reference = self.text(told, path, empty=False)
+        name, dot, output = reference.partition(".")
+        if reference and name not in self.slots and name not in self.inputs and name not in self.sources:
+            if name not in self.broken:
+                near = self.places.near(name, [*self.slots, *self.inputs, *self.sources])
+                self.add(path, f"no step, input or source is called {excerpt(name)}: {near}")
+        elif dot and not output:
+            self.add(
+                path,
+                f"{excerpt(reference)} names no output after the point: leave the point out, or name one",
+            )
+        return From(name, output)
+
+    def _circles(self) -> None:
+        edges: dict[str, dict[str, str]] = {
+            slot: {
+                leaf.name: name
+                for name, wire in self.wires.get(slot, {}).items()
+                for leaf in parts_of(wire)
+                if isinstance(leaf, From) and leaf.name in self.steps
+            }
+            for slot in self.steps
+        }
+        for _ in range(20):
+            cycle = in_order({slot: list(many) for slot, many in edges.items()})[1]
+            if not cycle:
+                return
+            first, second = cycle[:2] if cycle[1] in edges[cycle[0]] else cycle[1::-1]
+            parameter = edges[first].pop(second)
+            path = at(at(at("$.steps", self.slots[first]), "arguments"), parameter)
+            self.add(path, f"steps depend on each other in a circle: {' → '.join(cycle)}")
+            self.faulty.add(f"{first}.{parameter}")
+
+    # -- wiring -------------------------------------------------------------------------------------------------------
+
+    def _wired(self, told: Mapping[str, Any], make: type[Made], name: str) -> Made | None:
+        faults = Faults()
+        values = {f"{slot}.{key}": value for slot, many in self.values.items() for key, value in many.items()}
+        wired = Wiring(
+            self.steps,
+            {**self.inputs, **self.sources},
+            values,
+            faults,
+            broken=self.broken,
+            wires=self.wires,
+            told=self.steps,
+        ).wire()
+        self.locate(one for one in faults if not _CIRCLE.search(one))
+        self._fits()
+        if self.places.faults or wired is None:
+            return None
+        steps = told["steps"]
+        calls = {
+            slot: Call(
+                self.steps[slot],
+                FrozenDict(self.wires[slot]),
+                FrozenDict(self.values[slot]),
+                told=True,
+                ui=steps[place].get("ui"),
+            )
+            for slot, place in self.slots.items()
+        }
+        return make.assembled(
+            name,
+            calls,
+            self.inputs,
+            self.sources,
+            wired=wired,
+            ui=told.get("ui"),
+            description=told.get("description", ""),
+        )
+
+    def _fits(self) -> None:
+        """Note values of inputs that a step would not take."""
+        for slot, wires in self.wires.items():
+            for name, wire in wires.items():
+                one = self.inputs.get(wire.name) if isinstance(wire, From) and not wire.output else None
+                if one is None or one.is_empty or one.name in self.faulty:
+                    continue
+                look = checker(self.steps[slot].parameters[name].annotation)
+                if look is not None and (fault := look(one.value)):
+                    self.add(
+                        at(at("$.inputs", one.name), "value"), f"{slot}.{name} takes another type: {fault}"
+                    )
+
+    def locate(self, faults: Iterable[str]) -> None:
+        """Note faults that name places as ``step.parameter``, at their places; what was told of a place is enough."""
+        for sentence in faults:
+            path = "$"
+            for match in _ADDRESS.finditer(sentence):
+                address = match[0]
+                if address in self.faulty:
+                    path = ""
+                    break
+                slot, _, name = address.partition(".")
+                if slot in self.steps and name in self.steps[slot].parameters:
+                    path = at(at(at("$.steps", self.slots[slot]), "arguments"), name)
+                    break
+            else:
+                path = next(
+                    (self._named(match[1]) for match in _QUOTED.finditer(sentence) if self._named(match[1])),
+                    "$",
+                )
+            if path and (path != "$" or not self.places.faults):
+                self.add(path, sentence)
+
+    def _named(self, name: str) -> str:
+        for place, names in (("$.inputs", self.inputs), ("$.sources", self.sources)):
+            if name in names:
+                return at(place, name)
+        return at("$.steps", self.slots[name]) if name in self.slots else ""
+
+
+_ADDRESS = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*")
+_QUOTED = re.compile(r"'(\w+)'")
+_CIRCLE = re.compile("depend on each other in a circle|has the name of its own step")
