@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -30,19 +31,20 @@ from workflow_assets.orchestration.families import family_assets, family_faults,
 from workflow_assets.orchestration.io_managers import DATUMS, DatumIOManager
 from workflow_assets.orchestration.jobs import experiment_job
 from workflow_assets.orchestration.keys import family_job_name
+from workflow_assets.orchestration.members import Members, document_assets, files_of, read_documents
 from workflow_assets.orchestration.pools import needs_tags, pool_of
 from workflow_assets.orchestration.storage import store_place
 from workflow_assets.orchestration.top_ups import until_config
 from workflow_assets.orchestration.workflows import workflow_assets, workflow_job
 from workflow_assets.preregistrations import Confirmation
 from workflow_assets.resources import PerWorker
-from workflow_assets.sources import AssetSource, Given, Source
+from workflow_assets.steps import Registry
 from workflow_assets.store.base import Store
 from workflow_assets.store.places import open_store
 from workflow_assets.top_ups import rule_faults
 from workflow_assets.traits import is_count
 from workflow_assets.unions import spanning
-from workflow_assets.workflows import SingleRun, Workflow
+from workflow_assets.workflows import Workflow
 
 if TYPE_CHECKING:
     from workflow_assets.stats.sequences import Until
@@ -63,6 +65,8 @@ def to_dagster(
     confirmations: Sequence[Confirmation] = (),
     until: "Until | Mapping[str, Until] | None" = None,
     bundles: str | os.PathLike[str] | None = None,
+    documents: str | os.PathLike[str] | None = None,
+    registry: Registry | None = None,
 ) -> dg.Definitions:
     """Compile experiments and workflows to Dagster: assets, checks, a job for each, and the IO manager over the store.
 
@@ -88,6 +92,9 @@ def to_dagster(
         until: when the declared replicates are enough, as for `Experiment.top_up`: what the jobs of all experiments, or
             of those named, do when a launch says nothing else. None computes all replicates.
         bundles: the folder into which each run that makes results writes an archive of them, as `Result.bundle` does.
+        documents: a folder of documents, or one, read whenever the code location loads. One that cannot be read is left
+            out, and an asset in its place says why.
+        registry: where documents find steps and sources by their slugs.
 
     Families of claims that experiments share are assets too, with the verdicts adjusted over all of them; each has a
     job, ``family_speed``, that runs its experiments first.
@@ -106,10 +113,19 @@ def to_dagster(
             "to_dagster", [f"the resource {DATUMS!r} is the IO manager's; choose another name"]
         )
     execution = Execution(backend, workers, capacity, max_failures, hooks=read_hooks(hooks))
-    sources = _sources(members)
-    experiments = [one for one in members if isinstance(one, Experiment)]
-    workflows = [one for one in members if isinstance(one, Workflow)]
-    pools = _pools([*experiments, *map(SingleRun.of, workflows)], pool)
+    declared = Members()
+    if wrong := [fault for member in members for fault in declared.add(member)]:
+        raise DeclarationError("to_dagster", wrong)
+    _pools(declared.declarations.values(), pool)
+    if documents is not None and registry is None:
+        raise DeclarationError("to_dagster", ["documents name steps by their slugs: give registry=Registry"])
+    registry = Registry() if registry is None else registry
+    bad = list(
+        read_documents([] if documents is None else files_of(Path(documents)), registry, declared, pool)
+    )
+    experiments = declared.experiments
+    sources = declared.sources
+    pools = _pools(declared.declarations.values(), pool)
     assets: list[dg.AssetsDefinition] = []
     for source, experiment in sources.values():
         assets.append(source_assets(source, experiment, store))
@@ -152,9 +168,11 @@ def to_dagster(
             confirmation_assets(one, experiment, store, given, execution, chosen, families, bundles)
         )
         jobs[one.name] = confirmation_job(one, experiment, needs_tags([experiment], execution))
-    for workflow in workflows:
+    for workflow in declared.workflows:
         assets.append(workflow_assets(workflow, store, given, execution, pools[workflow.name]))
-        jobs[workflow.name] = workflow_job(workflow, needs_tags([SingleRun.of(workflow)], execution))
+        needs = needs_tags([declared.declarations[workflow.name]], execution)
+        jobs[workflow.name] = workflow_job(workflow, needs)
+    assets += [document_assets(one, registry) for one in bad]
     for family, sharing in families.items():
         assets.append(family_assets(family, sharing, store))
         needs = needs_tags(sharing.values(), execution)
@@ -174,7 +192,10 @@ def to_dagster(
             for one in automations
             if isinstance(one, Watch)
         ],
-        resources={**{name: _for_dagster(one) for name, one in given.items()}, DATUMS: DatumIOManager(store)},
+        resources={
+            **{name: _for_dagster(one) for name, one in given.items()},
+            DATUMS: DatumIOManager.of(store),
+        },
         executor=dg.in_process_executor,
     )
 
@@ -193,7 +214,7 @@ def _until_faults(until: Any, experiments: Mapping[str, Experiment]) -> list[str
     return faults
 
 
-def _pools(experiments: Sequence[Declaration], chosen: str | None) -> dict[str, str | None]:
+def _pools(experiments: Iterable[Declaration], chosen: str | None) -> dict[str, str | None]:
     pools: dict[str, str | None] = {}
     faults: list[str] = []
     for experiment in experiments:
@@ -215,45 +236,6 @@ def _for_dagster(given: Any) -> Any:
             yield value
 
     return opened
-
-
-def _sources(members: Sequence[Any]) -> dict[tuple[str, ...], tuple[Source[Any], Declaration]]:
-    """Give the sources of all members by the keys of their assets, but for inputs that a workflow has as its own."""
-    faults: list[str] = []
-    names: dict[str, str] = {}
-    found: dict[tuple[str, ...], tuple[Source[Any], Declaration]] = {}
-    for member in members:
-        if not isinstance(member, Experiment | Workflow):
-            faults.append(
-                f"{member!r} is a {type(member).__qualname__}, not an experiment and no workflow either"
-            )
-            continue
-        kind = "experiment" if isinstance(member, Experiment) else "workflow"
-        if member.name in names:
-            both = (
-                f"two {kind}s are" if names[member.name] == kind else "an experiment and a workflow are both"
-            )
-            faults.append(f"{both} called {member.name!r}")
-            continue
-        names[member.name] = kind
-        declaration = member if isinstance(member, Experiment) else SingleRun.of(member)
-        for source in declaration.sources.values():
-            if isinstance(source, AssetSource):
-                continue
-            known, other = found.setdefault(source.asset, (source, declaration))
-            if known is not source:
-                faults.append(
-                    f"experiments {other.name!r} and {member.name!r} read different sources called {source.name!r}; "
-                    "they would be one asset: rename one of them"
-                )
-    if faults:
-        raise DeclarationError("to_dagster", faults)
-    own = {one.name for one in members if isinstance(one, Workflow)}
-    return {
-        asset: (source, declaration)
-        for asset, (source, declaration) in found.items()
-        if not (isinstance(source, Given) and source.owner in own)
-    }
 
 
 def _chunk_faults(partitions_per_run: Any, experiments: Mapping[str, Experiment]) -> list[str]:
