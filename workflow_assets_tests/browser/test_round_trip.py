@@ -87,7 +87,9 @@ def test_a_workflow_is_edited_run_and_told_over_graphql(server: Server, home: Pa
     assert ["cruncher", "again"] in [one["assetKey"]["path"] for one in server.ask(ASSETS)["assetNodes"]]
     longer = came_of(server, home, inputs={"numbers": [1, 2]})
     assert longer["steps"][-1]["metrics"] == {"total": 18}
-    assert longer["steps"][0]["key"] == first["steps"][0]["key"], "what is upstream of the edit is not changed"
+    assert longer["steps"][0]["key"] == first["steps"][0]["key"], (
+        "what is upstream of the edit is not changed"
+    )
 
     failed = came_of(server, home, inputs={"numbers": [-1]})
     assert states(failed) == {"scale": "completed", "again": "completed", "total": "failed"}

@@ -67,9 +67,7 @@ def test_the_check_of_a_bad_document_fails_until_it_is_mended(
     folder: Path, instance: dg.DagsterInstance
 ) -> None:
     defs = to_dagster(documents=folder, registry=registry, store=MemoryStore())
-    (asset,) = [
-        one for one in defs.assets or [] if isinstance(one, dg.AssetsDefinition) and one.check_keys
-    ]
+    (asset,) = [one for one in defs.assets or [] if isinstance(one, dg.AssetsDefinition) and one.check_keys]
     result = dg.materialize([asset], instance=instance, raise_on_error=False)
     assert not result.success
     assert "did you mean 'scale'?" in failure_text(result)
