@@ -20,9 +20,11 @@ from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from workflow_assets.compositions import Composition
+from workflow_assets.contracts.coercions import coerce
 from workflow_assets.contracts.hints import marks_of, plain_hint, says_nothing, union_members
 from workflow_assets.mappings import FrozenDict
 from workflow_assets.orchestration.configurations import RunConfig
+from workflow_assets.sources import Given
 from workflow_assets.wirings import Node
 
 W = TypeVar("W", bound=Composition)
@@ -61,7 +63,7 @@ def configured(workflow: W, config: Mapping[str, Any]) -> W:
 
     What is set to what the workflow says anyway is left as it is: JSON knows no tuples, and keys do.
 
-    Raises `DeclarationError` for values that do not fit.
+    Raises `DeclarationError` or `ContractError` for values that do not fit.
     """
     calls = dict(workflow.calls)
     for slot, settings in config.get(STEPS, {}).items():
@@ -72,7 +74,7 @@ def configured(workflow: W, config: Mapping[str, Any]) -> W:
         if new:
             calls[slot] = replace(calls[slot], values=FrozenDict({**calls[slot].values, **new}))
     given = {
-        name: value
+        name: coerce(value, _hint(workflow, workflow.inputs[name]), f"input {name!r}")
         for name, value in config.get(INPUTS, {}).items()
         if workflow.inputs[name].is_empty or not _same(value, _told(workflow.inputs[name].value))
     }
@@ -106,9 +108,20 @@ def _input_fields(workflow: Composition) -> Iterator[tuple[str, dg.Field]]:
     for name, one in workflow.inputs.items():
         place = f"{workflow.name}__inputs__{name}"
         if one.is_empty:
-            yield name, _field(one.returns, _UNTOLD, place, required=True)
+            yield name, _field(_hint(workflow, one), _UNTOLD, place, required=True)
         elif (told := _told(one.value)) is not _UNTOLD:
-            yield name, _field(one.returns, told, place, required=False)
+            yield name, _field(_hint(workflow, one), told, place, required=False)
+
+
+def _hint(workflow: Composition, one: Given) -> Any:
+    """Give the type of an input: the one that is declared, or that of the first parameter which takes it."""
+    if not says_nothing(one.returns):
+        return one.returns
+    for node in workflow.wired:
+        for place, provider in node.inputs.items():
+            if provider == one.name and place in node.step.parameters and place not in node.templates:
+                return node.step.parameters[place].annotation
+    return one.returns
 
 
 def _field(hint: Any, default: Any, place: str, *, required: bool) -> dg.Field:

@@ -55,11 +55,11 @@ class Members:
         for source in declaration.sources.values():
             if isinstance(source, AssetSource):
                 continue
-            known, other = self._sources.get(source.asset, (source, declaration))
-            found[source.asset] = known, other
+            known, reader = self._sources.get(source.asset, (source, declaration))
+            found[source.asset] = known, reader
             if known is not source:
                 faults.append(
-                    f"experiments {other.name!r} and {member.name!r} read different sources called {source.name!r}; "
+                    f"experiments {reader.name!r} and {member.name!r} read different sources called {source.name!r}; "
                     "they would be one asset: rename one of them"
                 )
         if not faults:

@@ -101,7 +101,9 @@ def test_what_is_not_where_it_is_said_to_be_is_told(project: Path, attributes: s
 
 
 def test_the_component_describes_its_attributes() -> None:
-    schema = WorkflowComponent.get_model_cls().model_json_schema()
+    model = WorkflowComponent.get_model_cls()
+    assert model is not None
+    schema = model.model_json_schema()
     assert schema["properties"].keys() == {
         "documents",
         "registry",

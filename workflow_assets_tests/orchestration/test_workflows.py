@@ -108,6 +108,11 @@ def materialised(instance: dg.DagsterInstance, result: dg.ExecuteInProcessResult
     }
 
 
+def materialised_all(defs: dg.Definitions, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
+    assets: list[Any] = list(defs.assets or [])
+    return dg.materialize(assets, instance=instance, resources=defs.resources)
+
+
 def test_each_stored_step_and_input_is_an_asset_with_its_lineage_and_labels(bench: WorkflowBench) -> None:
     keys = {key.to_user_string(): key for key in bench.graph.get_all_asset_keys()}
     own = {"evens", "squares", "total", "count", "numbers"}
@@ -287,7 +292,7 @@ def test_an_asset_of_the_users_own_reads_a_step_in_the_same_run(instance: dg.Dag
         return 2 * total
 
     merged = dg.Definitions.merge(defs, dg.Definitions(assets=[doubled]))
-    everything = dg.materialize(list(merged.assets or []), instance=instance, resources=merged.resources)
+    everything = materialised_all(merged, instance)
     assert everything.success
     assert store.load_asset(("doubled",)) == 40
 
@@ -306,7 +311,7 @@ def test_an_asset_feeds_a_workflow(instance: dg.DagsterInstance) -> None:
     store = MemoryStore()
     defs = to_dagster(Workflow("lab_work", [highest], sources=[readings]), store=store)
     merged = dg.Definitions.merge(defs, dg.Definitions(assets=[written]))
-    assert dg.materialize(list(merged.assets or []), instance=instance, resources=merged.resources).success
+    assert materialised_all(merged, instance).success
     assert store.load_asset(("lab_work", "highest")) == 9
 
 
