@@ -25,7 +25,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help run test slow simulate compile lint types format bench soak clean chromium nginx
+.PHONY: help run test slow simulate compile lint types format bench soak fuzz clean chromium nginx
 
 help:  ## these lines
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -63,6 +63,10 @@ bench: $(VENV)/.ready-to-test  ## the benchmarks, one after the other
 
 soak: $(VENV)/.ready-to-test  ## webserver, daemon and four runs at once on the event log, for five minutes (SECONDS=60)
 	$(BIN)/python benchmarks/soak.py --seconds $(SECONDS)
+
+fuzz: SECONDS = 600
+fuzz: $(VENV)/.ready-to-test  ## damaged documents for ten minutes: no crash, no hang, nothing executed (SECONDS=60)
+	$(BIN)/python -m workflow_assets_tests.fuzz --seconds $(SECONDS)
 
 clean:  ## delete .venv, caches and builds; what was computed stays in .workflow_assets
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .tmp_dagster_home_*

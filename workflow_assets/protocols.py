@@ -12,7 +12,7 @@ from workflow_assets.declarations import Declaration
 from workflow_assets.designs import Design
 from workflow_assets.errors import ContractError, DeclarationError, excerpt
 from workflow_assets.factors import Factor
-from workflow_assets.hypotheses import Hypothesis
+from workflow_assets.hypotheses import ALTERNATIVES, Hypothesis
 from workflow_assets.levels import Levels
 from workflow_assets.mappings import FrozenDict
 from workflow_assets.notations import Places, at
@@ -37,6 +37,32 @@ KEYS = (
 TREATMENT = ("parameters", "steps", "sources", "description", "tuned")
 REPLICATES = ("count", "units", "first", "test_fraction", "levels", "unit", "block", "crossed")
 HYPOTHESIS = tuple(field.name for field in dataclasses.fields(Hypothesis))
+
+_NUMBER = (int, float)
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    "name": (str,),
+    "metric": (str, dict),
+    "treatment": (str, tuple),
+    "against": (str, *_NUMBER),
+    "alternative": (str, type(None)),
+    "margin": _NUMBER,
+    "test": (str,),
+    "paired": (bool,),
+    "alpha": _NUMBER,
+    "gate": (bool,),
+    "accept": (tuple,),
+    "description": (str,),
+    "family": (str,),
+}
+_WORDS: Mapping[type, str] = {
+    str: "a text",
+    dict: "a mapping",
+    tuple: "a list",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    type(None): "null",
+}
 
 Made = TypeVar("Made", bound=Declaration)
 
@@ -300,8 +326,10 @@ class _Reader(WorkflowReader):
                 name: self._direction(one, at(at(path, "metric"), name))
                 for name, one in entry["metric"].items()
             }
-        if "test" in entry:
-            self.text(entry["test"], at(path, "test"))
+        for key, kinds in _KINDS.items():
+            if key in entry and type(entry[key]) not in kinds:
+                what = " or ".join(_WORDS[kind] for kind in kinds)
+                self.add(at(path, key), f"{excerpt(entry[key])}: expected {what}")
         if "overrides" in entry:
             self._texts(entry["overrides"], at(path, "overrides"))
         self._about(entry, path, treatments)
@@ -322,11 +350,16 @@ class _Reader(WorkflowReader):
                 self.add(at(path, word) if word in entry else path, fault)
         return None
 
-    def _direction(self, told: Any, path: str) -> Any:
-        if type(told) is str:
-            return (told, 0.0)
-        entry = self.mapping(told, path, ("alternative", "margin"), ("alternative",))
-        return (entry.get("alternative"), entry.get("margin", 0.0))
+    def _direction(self, told: Any, path: str) -> tuple[Any, Any]:
+        entry = {"alternative": told} if type(told) is str else told
+        entry = self.mapping(entry, path, ("alternative", "margin"), ("alternative",))
+        alternative, margin = entry.get("alternative"), entry.get("margin", 0.0)
+        if "alternative" in entry and (type(alternative) is not str or alternative not in ALTERNATIVES):
+            near = self.places.near(alternative, ALTERNATIVES)
+            self.add(at(path, "alternative"), f"{excerpt(alternative)} is no direction: {near}")
+        if type(margin) not in (int, float):
+            self.add(at(path, "margin"), f"{excerpt(margin)}: expected a number")
+        return alternative, margin
 
     def _about(self, entry: Mapping[str, Any], path: str, treatments: set[str]) -> None:
         arms = entry.get("treatment", ())

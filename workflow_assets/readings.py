@@ -148,7 +148,8 @@ class WorkflowReader(Reader):
     def _arguments(self, told: Any, slot: str, path: str) -> None:
         step = self.steps[slot]
         self.wires[slot], self.values[slot] = {}, {}
-        for name, argument in self.mapping(told, path).items():
+        entry = self.mapping(told, path)
+        for name, argument in entry.items():
             place, before = at(path, name), len(self.places.faults)
             if name in GIVEN:
                 self.add(place, f"{name!r} is given by the engine and cannot be set")
@@ -167,7 +168,7 @@ class WorkflowReader(Reader):
             else:
                 self.values[slot][name] = wire
         for name, parameter in step.parameters.items():
-            if parameter.default is REQUIRED and name not in told:
+            if parameter.default is REQUIRED and name not in entry:
                 self.faulty.add(f"{slot}.{name}")
                 self.add(
                     path, f"{name!r} is missing, which has no default: give a value, or what it is taken from"

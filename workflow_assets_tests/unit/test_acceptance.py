@@ -61,7 +61,7 @@ def read_again(text: str) -> Workflow:
     return workflow
 
 
-# -- A1: the number cruncher --------------------------------------------------------------------------------------------
+# -- A1: the number cruncher -------------------------------------------------------------------------------------------
 
 
 @REGISTRY.add
@@ -92,7 +92,7 @@ def numbers_by_call() -> Workflow:
     return workflow
 
 
-# -- A2: a column in three steps ----------------------------------------------------------------------------------------
+# -- A2: a column in three steps ---------------------------------------------------------------------------------------
 
 
 @REGISTRY.add
@@ -119,7 +119,7 @@ def columns_by_call() -> Workflow:
     return workflow
 
 
-# -- A4: from a channel to a summary ------------------------------------------------------------------------------------
+# -- A4: from a channel to a summary -----------------------------------------------------------------------------------
 
 
 class Person(TypedDict):
@@ -180,7 +180,7 @@ def channel_by_call() -> Workflow:
     return workflow
 
 
-# -- A9, A10: one step --------------------------------------------------------------------------------------------------
+# -- A9, A10: one step -------------------------------------------------------------------------------------------------
 
 
 @REGISTRY.add
@@ -207,7 +207,7 @@ def one_step(one: Any, number: int) -> Case:
     return Case(by_name, by_call, {one.name: one.function(number)})
 
 
-# -- A11: configuration and wiring --------------------------------------------------------------------------------------
+# -- A11: configuration and wiring -------------------------------------------------------------------------------------
 
 
 @REGISTRY.add
@@ -228,7 +228,7 @@ def prefix_by_call() -> Workflow:
     return workflow
 
 
-# -- A12: two sums under a slug that Dagster would not take -------------------------------------------------------------
+# -- A12: two sums under a slug that Dagster would not take ------------------------------------------------------------
 
 
 @REGISTRY.add
@@ -254,7 +254,7 @@ def sums_by_call() -> Workflow:
     return workflow
 
 
-# -- A17: one output of two ---------------------------------------------------------------------------------------------
+# -- A17: one output of two --------------------------------------------------------------------------------------------
 
 
 class Split(TypedDict):
@@ -293,7 +293,7 @@ def split_by_name() -> Workflow:
     return made.with_step(mean_x, frame=made["split_data"]["train"])
 
 
-# -- A19: the scraper ---------------------------------------------------------------------------------------------------
+# -- A19: the scraper --------------------------------------------------------------------------------------------------
 
 
 @REGISTRY.add
@@ -393,7 +393,7 @@ def test_a17_both_outputs_are_there_and_one_is_wired(way):
     assert (dict(node.inputs), node.outputs) == ({"frame": "split_data"}, {"frame": "train"})
 
 
-# -- A22: the error boundary --------------------------------------------------------------------------------------------
+# -- A22: the error boundary -------------------------------------------------------------------------------------------
 
 
 @REGISTRY.add
