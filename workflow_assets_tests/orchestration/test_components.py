@@ -90,7 +90,7 @@ def test_several_components_and_an_experiment_of_python_live_side_by_side(
 def test_what_is_not_where_it_is_said_to_be_is_told(project: Path, attributes: str, told: str) -> None:
     folder = write(project, "studies", attributes)
     (folder / "declared.py").write_text(PYTHON)
-    with pytest.raises(Exception, match="defs.yaml") as caught:
+    with pytest.raises(Exception, match=r"defs\.yaml") as caught:
         dg.load_from_defs_folder(path_within_project=project / "garden")
     said = []
     error: BaseException | None = caught.value

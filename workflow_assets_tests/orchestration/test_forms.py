@@ -35,7 +35,7 @@ def shaped(
     mode: Literal["fast", "exact"] = "fast",
     most: int | None = None,
     limit: float = float("inf"),
-    window: Window = Window(0.0, 1.0),  # noqa: B008 - it is frozen
+    window: Window = Window(0.0, 1.0),
     folder: Path = Path("here"),
     weights: dict[str, float] = {},  # noqa: B006 - the engine copies it
     measure: Callable[[float], float] = abs,

@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from workflow_assets import MemoryStore, Registry, Workflow, step, to_dagster
+from workflow_assets import Experiment, MemoryStore, Registry, Workflow, step, to_dagster
 from workflow_assets.documents import to_document
 from workflow_assets.errors import DeclarationError
 from workflow_assets_tests.orchestration.studies import checks, failure_text
@@ -61,6 +61,25 @@ def test_documents_become_assets_and_jobs_and_a_bad_one_says_what_is_wrong(
     assert "did you mean 'scale'?" in told
     assert defs.resolve_job_def("scaling").execute_in_process(instance=instance).success
     assert store.load_asset(("scaling", "scale")) == 15
+
+
+def test_a_document_of_an_experiment_is_one_beside_those_of_python(
+    folder: Path, instance: dg.DagsterInstance
+) -> None:
+    @registry.add
+    @step
+    def measured(replicate: int, shift: float = 0.0) -> float:
+        return replicate + shift
+
+    study = Experiment("study", [measured], {"shifted": {"measured.shift": 1.0}}, replicates=2)
+    (folder / "study.json").write_text(json.dumps(to_document(study)))
+    own = Workflow("own", [scale], inputs={"x": 1})
+    store = MemoryStore()
+    defs = to_dagster(own, documents=folder, registry=registry, store=store)
+    names = {job.name for job in defs.get_repository_def().get_all_jobs()}
+    assert names >= {"own", "scaling", "study"}
+    assert defs.resolve_job_def("study").execute_in_process(instance=instance).success
+    assert store.load_asset(("study", "measured"), "0001|shifted") == 2.0
 
 
 def test_the_check_of_a_bad_document_fails_until_it_is_mended(
