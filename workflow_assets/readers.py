@@ -140,7 +140,9 @@ class Reader:
         if type(version) is not int or version != VERSION:
             newer = type(version) is int and version > VERSION
             cure = "update workflow_assets to read it" if newer else f"expected {VERSION}"
-            self.add("$.version" if "version" in told else "$", f"version = {excerpt(version)}: {cure}")
+            path = "$.version" if "version" in told else "$"
+            if path not in dict(self.places.faults):
+                self.add(path, f"version = {excerpt(version)}: {cure}")
             self.places.refuse(subject)  # nothing is known of what other versions hold
         self.mapping(told, "$", (*HEAD, *keys), ("name", "steps"))
         self.text(told.get("description", ""), "$.description")

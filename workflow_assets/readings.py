@@ -21,6 +21,7 @@ from workflow_assets.wirings import From, Wiring, in_order, parts_of
 
 BODY = ("inputs", "sources", "steps")
 STEP = ("id", "step", "code_version", "arguments", "execution", "ui")
+MOST_COMPARED = 50
 ARGUMENT = ("from", "value", "list", "dict")
 
 Made = TypeVar("Made", bound=Composition)
@@ -230,13 +231,18 @@ class WorkflowReader(Reader):
 
     def _wired(self, told: Mapping[str, Any], make: type[Made], name: str) -> Made | None:
         faults = Faults()
-        values = {f"{slot}.{key}": value for slot, many in self.values.items() for key, value in many.items()}
+        # Each missing argument is compared with all names: of many faults, those of the arguments beside are not told.
+        left_out = (
+            {one.partition(".")[0] for one in self.faulty} if len(self.faulty) > MOST_COMPARED else set()
+        )
+        steps = {slot: step for slot, step in self.steps.items() if slot not in left_out}
+        values = {f"{slot}.{key}": value for slot in steps for key, value in self.values[slot].items()}
         wired = Wiring(
-            self.steps,
+            steps,
             {**self.inputs, **self.sources},
             values,
             faults,
-            broken=self.broken,
+            broken={*self.broken, *left_out},
             wires=self.wires,
             told=self.steps,
         ).wire()
@@ -244,14 +250,13 @@ class WorkflowReader(Reader):
         self._fits()
         if self.places.faults or wired is None:
             return None
-        steps = told["steps"]
         calls = {
             slot: Call(
                 self.steps[slot],
                 FrozenDict(self.wires[slot]),
                 FrozenDict(self.values[slot]),
                 told=True,
-                ui=steps[place].get("ui"),
+                ui=told["steps"][place].get("ui"),
             )
             for slot, place in self.slots.items()
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import types
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
@@ -53,7 +54,9 @@ def read_type(text: str, known: Mapping[str, Any]) -> Any:
     if len(text) > LONGEST:
         raise LookupError(text[:40])
     try:
-        tree = ast.parse(text, mode="eval").body
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what is no type anyhow
+            tree = ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise LookupError(text[:40]) from None
     return _read(tree, known)

@@ -32,6 +32,8 @@ def parse_yaml(text: str) -> Any:
     try:
         for event in yaml.parse(text, Loader=_LOADER):
             builder.take(event)
+    except DocumentError:
+        raise
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""

@@ -1,7 +1,7 @@
 """A search for documents that crash, hang or execute something: ``python -m workflow_assets_tests.fuzz --seconds 600``.
 
-Documents are written, damaged as trees and as texts, and read. What is accepted must be written and read again; all
-else is a `DocumentError` with places.
+Documents are written, damaged as trees and as texts, and read. What is accepted validates against the schema, and is
+written and read again; all else is a `DocumentError` with places.
 """
 
 from __future__ import annotations
@@ -18,9 +18,22 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from workflow_assets import Experiment, Hypothesis, Registry, Workflow, from_document, step, to_document
+import jsonschema
+
+from workflow_assets import (
+    Experiment,
+    Hypothesis,
+    Registry,
+    Workflow,
+    document_schema,
+    from_document,
+    step,
+    to_document,
+)
 from workflow_assets.documents import to_json, to_yaml
 from workflow_assets.errors import DocumentError, DocumentWarning
+from workflow_assets.notations import Places, plain
+from workflow_assets.readers import tree_of
 
 REGISTRY = Registry()
 CALLED: list[str] = []
@@ -33,6 +46,9 @@ FORBIDDEN = (
     "subprocess.Popen",
     "pickle.find_class",
 )
+VALIDATORS = {
+    kind: jsonschema.Draft202012Validator(document_schema(kind)) for kind in ("workflow", "experiment")
+}
 LONGEST = 60  # seconds for one document: more is a hang
 
 
@@ -227,6 +243,8 @@ def look(told: Any) -> str:
         assert all(path.startswith("$") and sentence for path, sentence in faults), faults
         return "refused"
     document = to_document(made)
+    given = plain(tree_of(told), Places())
+    VALIDATORS[document["kind"]].validate(given)
     again = to_document(from_document(to_json(document), REGISTRY))
     assert json.dumps(again) == json.dumps(document), "it does not come back as it was"
     return "accepted"

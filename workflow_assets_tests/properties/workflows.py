@@ -108,7 +108,12 @@ def calls(draw: Any, numbers: list[Any]) -> list[Any]:
     traits = draw(
         st.fixed_dictionaries(
             {},
-            optional={"retries": RETRIES, "timeout": st.none() | st.floats(0.5, 99), "memo": st.booleans()},
+            optional={
+                "retries": RETRIES,
+                "timeout": st.none(),
+                "stream": st.none() | NAMES,
+                "memo": st.booleans(),
+            },
         )
     )
     kind = draw(st.sampled_from(["constant", "plus", "joined", "gathered", "halves", "labelled"]))

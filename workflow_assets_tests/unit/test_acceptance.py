@@ -170,7 +170,7 @@ def summary(sentiments: list[float]) -> Summary:
 
 
 CHANNEL = "https://youtube.com/@example_channel"
-CHANNEL_STEPS = [videos, titles, transcripts, conversations, sentiments, summary]
+CHANNEL_STEPS: list[Any] = [videos, titles, transcripts, conversations, sentiments, summary]
 
 
 def channel_by_call() -> Workflow:
