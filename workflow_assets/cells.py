@@ -84,7 +84,7 @@ class Work:
         self.constants: dict[Planned, Outcome] = {}
         self.callers: dict[PlannedStep, Caller] = {}
         self.again = False  # whether an earlier attempt at the same cells may have stored some of their data
-        self.references = References(store, plan.declaration.name)
+        self.references = References(store)
         self.claim = store.claim()
         self.origins = Origins(store, self.run_id, self.claim)
         self.pool: Executor | None = None

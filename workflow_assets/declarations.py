@@ -248,6 +248,10 @@ class Declaration:
                     pending.extend(workflow.nodes[name].inputs.values())
         return tuple(names)
 
+    def partition(self, treatment: str, replicate: str) -> str:
+        """Name the partition of each step's asset that a cell is."""
+        return f"{replicate}|{treatment}"
+
     def fingerprints(self) -> dict[int, Fingerprint]:
         """Take the fingerprint of every step and source as its code is now, by the object's id."""
         prints: dict[int, Fingerprint] = {}

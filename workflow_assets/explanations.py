@@ -157,9 +157,9 @@ class _Explainer:
 
     def step(self, step: PlannedStep) -> Explanation:
         """Explain a step's datum."""
-        experiment = self.plan.declaration.name
-        partition = f"{self.replicate}|{self.treatment}"
-        held = self.plan.store.references((experiment, step.name)).get(partition)
+        declaration = self.plan.declaration
+        partition = declaration.partition(self.treatment, self.replicate)
+        held = self.plan.store.references((declaration.name, step.name)).get(partition)
         return self._explain(step, self.keys[step], held, self.treatment, self.replicate)
 
     def source(self, source: PlannedSource) -> Explanation:

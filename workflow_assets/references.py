@@ -16,17 +16,15 @@ PATIENCE = 30.0
 class References:
     """Notes which datum each partition holds, and writes down what changed, many at a time."""
 
-    def __init__(self, store: Store, experiment: str) -> None:
+    def __init__(self, store: Store) -> None:
         self.store = store
-        self.experiment = experiment
         self.held: dict[Asset, dict[str, str]] = {}
         self.pending: dict[Asset, dict[str, str]] = {}
         self.cells = 0
         self.written = time.monotonic()
 
-    def note(self, parts: Asset, partition: str, key: str) -> None:
-        """Note a datum of a step (with its partition) or of a source (without)."""
-        asset = (self.experiment, *parts) if partition else parts
+    def note(self, asset: Asset, partition: str, key: str) -> None:
+        """Note the datum that a partition of an asset holds, or with "" one that has none."""
         if asset not in self.held:
             self.held[asset] = self.store.references(asset)
         if self.held[asset].get(partition) != key:

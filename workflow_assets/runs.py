@@ -121,9 +121,10 @@ class Run(Work):
     def note(self, outcome: CellOutcome) -> None:
         """Note what the partitions of a cell hold."""
         if self.compute:  # else nothing is written
-            partition = f"{outcome.replicate}|{outcome.treatment}"
+            declaration = self.plan.declaration
+            partition = declaration.partition(outcome.treatment, outcome.replicate)
             for slot, record in outcome.records.items():
-                self.references.note((slot,), partition, record.key)
+                self.references.note((declaration.name, slot), partition, record.key)
             self.references.cell_done()
 
     def _own_order(self, replicates: Iterable[ReplicateCells]) -> list[ReplicateCells]:

@@ -235,12 +235,12 @@ class _Loaded(References):
     """Notes the sources that were loaded; the run that is being helped notes what partitions hold."""
 
     def __init__(self, store: Store) -> None:
-        super().__init__(store, "")
+        super().__init__(store)
         self._sources: dict[Asset, str] = {}
 
-    def note(self, parts: Asset, partition: str, key: str) -> None:
+    def note(self, asset: Asset, partition: str, key: str) -> None:
         if not partition:
-            self._sources[parts] = key
+            self._sources[asset] = key
 
     def cell_done(self) -> None:
         pass

@@ -37,6 +37,19 @@ EVERYTHING = "everything"
 """What the run over all rows is called beside samples."""
 
 
+class SingleRun(Declaration):
+    """What is run of a workflow: an experiment of one cell, whose steps have one datum each."""
+
+    def partition(self, treatment: str, replicate: str) -> str:  # noqa: ARG002 - of the base
+        """Name no partition: the assets have none."""
+        return ""
+
+    @classmethod
+    def of(cls, workflow: Composition) -> SingleRun:
+        """Declare it; inputs may be left to each run."""
+        return cls(workflow.name, workflow, description=workflow.description)
+
+
 class Workflow(Alterable):
     """Steps that are wired to each other, and run once: by names, by call, or from a document.
 
@@ -80,8 +93,7 @@ class Workflow(Alterable):
 
     def declaration(self, inputs: Mapping[str, Any] | None = None) -> Declaration:
         """Give what is run: an experiment of one cell, which plans, keys, stores and backends know."""
-        bound = self.bound(inputs or {})
-        return Declaration(bound.name, bound, description=bound.description)
+        return SingleRun.of(self.bound(inputs or {}))
 
     def sample(
         self, rows: Rows, store: Store, inputs: Mapping[str, Any] | None = None
@@ -245,6 +257,11 @@ class WorkflowResult:
             )
         table = self.store.load(record)
         return [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
+
+    def cause(self, step: str) -> str:
+        """Give the step whose failure cost this one its value; "" where it has one."""
+        failure = self._outcome.failures.get(step)
+        return "" if failure is None else failure.step
 
     @property
     def computed(self) -> frozenset[str]:

@@ -77,7 +77,7 @@ def source_assets(source: Source[Any], experiment: Declaration, store: Store) ->
         metadata={"version": source.version or "digest of the content", "provenance": TRACING},
     ).with_io_manager_key(DATUMS)
 
-    @dg.multi_asset(specs=[spec], name=f"source__{source.name}")
+    @dg.multi_asset(specs=[spec], name="source__" + "__".join(source.asset))
     def load_source(
         context: dg.AssetExecutionContext, config: RunConfig
     ) -> Iterator[dg.MaterializeResult[None]]:
@@ -123,7 +123,7 @@ def step_assets(
             if partitions_per_run is None
             else dg.BackfillPolicy.multi_run(partitions_per_run)
         ),
-        required_resource_keys=_of_dagster(resources),
+        required_resource_keys=resource_names(resources),
         op_tags=needs_tags([experiment], execution),
         pool=pool,
     )
@@ -137,7 +137,7 @@ def step_assets(
                 "the range of partitions is empty: does it end before it starts?", allow_retries=False
             )
         plan = plan_of(context, experiment, store)
-        chosen = config.execution(execution, _resources(context, resources))
+        chosen = config.execution(execution, resources_of(context, resources))
         run_id = context.run.run_id
         log = MaterializationLog(context, experiment, plan, slots)
         failures = []
@@ -206,7 +206,7 @@ def results_assets(
         check_specs=check_specs(experiment, spanning or {}),
         name=f"{name}__results",
         can_subset=True,
-        required_resource_keys=_of_dagster(resources),
+        required_resource_keys=resource_names(resources),
         op_tags=needs_tags([experiment], execution),
         pool=pool,
     )
@@ -214,7 +214,7 @@ def results_assets(
         begun, more = begin() if begin else (experiment, {})
         plan = plan_of(context, begun, store)
         materialise = key in context.selected_asset_keys
-        chosen = config.execution(execution, _resources(context, resources))
+        chosen = config.execution(execution, resources_of(context, resources))
         log = MaterializationLog(context, begun, plan, slots)
 
         def compute(declared: Experiment, replicates: list[str] | None = None) -> Result:
@@ -312,12 +312,13 @@ def _changes(experiment: Experiment, slot: str) -> dict[str, str]:
     return changes
 
 
-def _resources(context: dg.AssetExecutionContext, resources: Mapping[str, Any]) -> dict[str, Any]:
+def resources_of(context: dg.AssetExecutionContext, resources: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what steps find in ``ctx.resources``: what Dagster has opened, and how each worker opens its own."""
     ours = {name: given for name, given in resources.items() if isinstance(given, PerWorker)}
-    return {**ours, **{name: getattr(context.resources, name) for name in _of_dagster(resources)}}
+    return {**ours, **{name: getattr(context.resources, name) for name in resource_names(resources)}}
 
 
-def _of_dagster(resources: Mapping[str, Any]) -> set[str]:
+def resource_names(resources: Mapping[str, Any]) -> set[str]:
     """Give the resources that Dagster opens; the others are opened by each worker."""
     return {name for name, given in resources.items() if not isinstance(given, PerWorker)}
 

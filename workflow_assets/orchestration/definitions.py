@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from workflow_assets.automations import Automation, Schedule, Watch
+from workflow_assets.declarations import Declaration
 from workflow_assets.errors import DeclarationError, did_you_mean, excerpt
 from workflow_assets.executions import Execution
 from workflow_assets.experiments import Experiment
@@ -29,24 +31,27 @@ from workflow_assets.orchestration.families import family_assets, family_faults,
 from workflow_assets.orchestration.io_managers import DATUMS, DatumIOManager
 from workflow_assets.orchestration.jobs import experiment_job
 from workflow_assets.orchestration.keys import family_job_name
+from workflow_assets.orchestration.members import Members, document_assets, files_of, read_documents
 from workflow_assets.orchestration.pools import needs_tags, pool_of
 from workflow_assets.orchestration.storage import store_place
 from workflow_assets.orchestration.top_ups import until_config
+from workflow_assets.orchestration.workflows import workflow_assets, workflow_job
 from workflow_assets.preregistrations import Confirmation
+from workflow_assets.registries import Registry
 from workflow_assets.resources import PerWorker
-from workflow_assets.sources import AssetSource, Source
 from workflow_assets.store.base import Store
 from workflow_assets.store.places import open_store
 from workflow_assets.top_ups import rule_faults
 from workflow_assets.traits import is_count
 from workflow_assets.unions import spanning
+from workflow_assets.workflows import Workflow
 
 if TYPE_CHECKING:
     from workflow_assets.stats.sequences import Until
 
 
 def to_dagster(
-    *experiments: Experiment,
+    *members: Experiment | Workflow,
     store: Store | str | os.PathLike[str] | None = None,
     resources: Mapping[str, Any] | None = None,
     backend: Any = None,
@@ -60,11 +65,13 @@ def to_dagster(
     confirmations: Sequence[Confirmation] = (),
     until: "Until | Mapping[str, Until] | None" = None,
     bundles: str | os.PathLike[str] | None = None,
+    documents: str | os.PathLike[str] | None = None,
+    registry: Registry | None = None,
 ) -> dg.Definitions:
-    """Compile experiments to Dagster: assets, checks, a job for each, and the IO manager over the datum store.
+    """Compile experiments and workflows to Dagster: assets, checks, a job for each, and the IO manager over the store.
 
     Args:
-        experiments: all experiments of the code location, so that they share sources and store.
+        members: all experiments and workflows of the code location, so that they share sources and store.
         store: the datum store, or its place: a folder, or ``s3://bucket/prefix``; by default what the environment
             variable ``WORKFLOW_ASSETS_STORE`` names, or a folder beside Dagster's own files.
         resources: Dagster resources, which steps find in ``ctx.resources``; the assets you add yourself can use them
@@ -85,6 +92,9 @@ def to_dagster(
         until: when the declared replicates are enough, as for `Experiment.top_up`: what the jobs of all experiments, or
             of those named, do when a launch says nothing else. None computes all replicates.
         bundles: the folder into which each run that makes results writes an archive of them, as `Result.bundle` does.
+        documents: a folder of documents, or one, read whenever the code location loads. One that cannot be read is left
+            out, and an asset in its place says why.
+        registry: where documents find steps and sources by their slugs.
 
     Families of claims that experiments share are assets too, with the verdicts adjusted over all of them; each has a
     job, ``family_speed``, that runs its experiments first.
@@ -103,30 +113,41 @@ def to_dagster(
             "to_dagster", [f"the resource {DATUMS!r} is the IO manager's; choose another name"]
         )
     execution = Execution(backend, workers, capacity, max_failures, hooks=read_hooks(hooks))
-    sources = _sources(experiments)
-    pools = _pools(experiments, pool)
+    declared = Members()
+    if wrong := [fault for member in members for fault in declared.add(member)]:
+        raise DeclarationError("to_dagster", wrong)
+    _pools(declared.declarations.values(), pool)
+    if documents is not None and registry is None:
+        raise DeclarationError("to_dagster", ["documents name steps by their slugs: give registry=Registry"])
+    registry = Registry() if registry is None else registry
+    bad = list(
+        read_documents([] if documents is None else files_of(Path(documents)), registry, declared, pool)
+    )
+    experiments = declared.experiments
+    sources = declared.sources
+    pools = _pools(declared.declarations.values(), pool)
     assets: list[dg.AssetsDefinition] = []
     for source, experiment in sources.values():
         assets.append(source_assets(source, experiment, store))
-    declared = {experiment.name: experiment for experiment in experiments}
+    by_name = {experiment.name: experiment for experiment in experiments}
     if faults := [
-        *_chunk_faults(partitions_per_run, declared),
-        *automation_faults(automations, declared),
-        *confirmation_faults(confirmations, declared),
+        *_chunk_faults(partitions_per_run, by_name),
+        *automation_faults(automations, by_name),
+        *confirmation_faults(confirmations, by_name),
         *family_faults(
-            declared, [*declared, *(one.name for one in confirmations if isinstance(one, Confirmation))]
+            by_name, [*by_name, *(one.name for one in confirmations if isinstance(one, Confirmation))]
         ),
-        *_until_faults(until, declared),
+        *_until_faults(until, by_name),
         *([fault] if bundles is not None and (fault := folder_fault(bundles)) else []),
     ]:
         raise DeclarationError("to_dagster", faults)
     chunks = (
         partitions_per_run
         if isinstance(partitions_per_run, Mapping)
-        else dict.fromkeys(declared, partitions_per_run)
+        else dict.fromkeys(by_name, partitions_per_run)
     )
-    rules = until if isinstance(until, Mapping) else dict.fromkeys(declared, until)
-    configs = {name: until_config(name, rules.get(name)) for name in declared}
+    rules = until if isinstance(until, Mapping) else dict.fromkeys(by_name, until)
+    configs = {name: until_config(name, rules.get(name)) for name in by_name}
     families = spanning(experiments)
     for experiment in experiments:
         chosen = pools[experiment.name]
@@ -137,16 +158,21 @@ def to_dagster(
         )
     jobs = {
         name: experiment_job(experiment, needs_tags([experiment], execution), configs[name])
-        for name, experiment in declared.items()
+        for name, experiment in by_name.items()
     }
     for one in confirmations:
-        experiment = declared[one.experiment]
+        experiment = by_name[one.experiment]
         chosen = pools[experiment.name]
         assets.append(preregistration_assets(one, experiment, store))
         assets.append(
             confirmation_assets(one, experiment, store, given, execution, chosen, families, bundles)
         )
         jobs[one.name] = confirmation_job(one, experiment, needs_tags([experiment], execution))
+    for workflow in declared.workflows:
+        assets.append(workflow_assets(workflow, store, given, execution, pools[workflow.name]))
+        needs = needs_tags([declared.declarations[workflow.name]], execution)
+        jobs[workflow.name] = workflow_job(workflow, needs)
+    assets += [document_assets(one, registry) for one in bad]
     for family, sharing in families.items():
         assets.append(family_assets(family, sharing, store))
         needs = needs_tags(sharing.values(), execution)
@@ -161,12 +187,15 @@ def to_dagster(
         ],
         sensors=[
             sensor_definition(
-                one, declared[one.experiment], store, jobs[one.experiment], configs[one.experiment]
+                one, by_name[one.experiment], store, jobs[one.experiment], configs[one.experiment]
             )
             for one in automations
             if isinstance(one, Watch)
         ],
-        resources={**{name: _for_dagster(one) for name, one in given.items()}, DATUMS: DatumIOManager(store)},
+        resources={
+            **{name: _for_dagster(one) for name, one in given.items()},
+            DATUMS: DatumIOManager.of(store),
+        },
         executor=dg.in_process_executor,
     )
 
@@ -185,7 +214,7 @@ def _until_faults(until: Any, experiments: Mapping[str, Experiment]) -> list[str
     return faults
 
 
-def _pools(experiments: Sequence[Experiment], chosen: str | None) -> dict[str, str | None]:
+def _pools(experiments: Iterable[Declaration], chosen: str | None) -> dict[str, str | None]:
     pools: dict[str, str | None] = {}
     faults: list[str] = []
     for experiment in experiments:
@@ -207,31 +236,6 @@ def _for_dagster(given: Any) -> Any:
             yield value
 
     return opened
-
-
-def _sources(experiments: Sequence[Any]) -> dict[str, tuple[Source[Any], Experiment]]:
-    faults: list[str] = []
-    names: set[str] = set()
-    found: dict[str, tuple[Source[Any], Experiment]] = {}
-    for experiment in experiments:
-        if not isinstance(experiment, Experiment):
-            faults.append(f"{experiment!r} is a {type(experiment).__qualname__}, not an experiment")
-            continue
-        if experiment.name in names:
-            faults.append(f"two experiments are called {experiment.name!r}")
-        names.add(experiment.name)
-        for name, source in experiment.sources.items():
-            if isinstance(source, AssetSource):
-                continue
-            known, other = found.setdefault(name, (source, experiment))
-            if known is not source:
-                faults.append(
-                    f"experiments {other.name!r} and {experiment.name!r} read different sources called {name!r}; "
-                    "they would be one asset: rename one of them"
-                )
-    if faults:
-        raise DeclarationError("to_dagster", faults)
-    return found
 
 
 def _chunk_faults(partitions_per_run: Any, experiments: Mapping[str, Experiment]) -> list[str]:

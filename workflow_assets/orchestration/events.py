@@ -9,7 +9,7 @@ import logging
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -91,7 +91,7 @@ class MaterializationLog:
         pending, self._pending = self._pending, []
         if not pending:
             return
-        self._tell_sources()
+        self.tell_sources()
         for slot in self.slots:
             wanted = [
                 (outcome, outcome.records[slot], partition_key(outcome.treatment, outcome.replicate))
@@ -129,14 +129,14 @@ class MaterializationLog:
         """Give the tags of a source's materialisation."""
         return _version_tags(key, self.versions.source(source))
 
-    def _tell_sources(self) -> None:
+    def tell_sources(self, but: Collection[str] = ()) -> None:
         """Log the sources that were loaded on the way, if Dagster does not know of their content."""
         if self._sources_told:
             return
         self._sources_told = True
         for name, planned in self.plan.sources.items():
-            if isinstance(planned.source, AssetSource):
-                continue  # Dagster has materialised it
+            if isinstance(planned.source, AssetSource) or name in but:
+                continue  # Dagster has materialised it, or whoever asks does
             event = self.context.instance.get_latest_materialization_event(source_key(planned.source))
             known = event.asset_materialization.tags if event and event.asset_materialization else None
             wanted = self.source_tags(planned.source, planned.key)
@@ -184,14 +184,19 @@ class MaterializationLog:
             and (record.asset_materialization.tags or {}).get(CODE_VERSION_TAG) == self.versions.slots[slot]
         }
 
-    def _materialization(
-        self, slot: str, outcome: CellOutcome, record: Record, partition: str, pointer: str
-    ) -> dg.AssetMaterialization:
+    def step_tags(self, slot: str, outcome: CellOutcome, record: Record, pointer: str) -> dict[str, str]:
+        """Give the tags of a step's materialisation: its versions, and those of what it was made from."""
         tags = _version_tags(record.key, self.versions.slots[slot])
         for name, key in self._inputs[slot].items():
             version = self._source_versions[name] if name in self.plan.sources else outcome.key(name)
             tags[get_input_data_version_tag(key)] = version
             tags[get_input_event_pointer_tag(key)] = pointer
+        return tags
+
+    def _materialization(
+        self, slot: str, outcome: CellOutcome, record: Record, partition: str, pointer: str
+    ) -> dg.AssetMaterialization:
+        tags = self.step_tags(slot, outcome, record, pointer)
         tags[f"{MULTIDIMENSIONAL_PARTITION_PREFIX}{REPLICATE}"] = outcome.replicate
         tags[f"{MULTIDIMENSIONAL_PARTITION_PREFIX}{TREATMENT}"] = outcome.treatment
         metadata = datum_metadata(record)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from typing import Any
+from weakref import WeakValueDictionary
 
 import dagster as dg
 from dagster._core.definitions.partitions.utils import infer_partition_mapping
@@ -36,6 +37,14 @@ class DatumIOManager(dg.IOManager):
         self._origins = Origins(store, "", self._claim)
         self._reader: tuple[str, str] = ("", "")
         self._read: dict[str, str] = {}
+
+    @classmethod
+    def of(cls, store: Store) -> "DatumIOManager":
+        """Give the one over a store: Dagster merges definitions only whose resources are the same."""
+        if id(store) not in _MANAGERS:
+            _MANAGERS[id(store)] = made = cls(store)
+            return made
+        return _MANAGERS[id(store)]
 
     def load_input(self, context: dg.InputContext) -> Any:
         """Load the partitions that the input stands for.
@@ -151,6 +160,10 @@ class DatumIOManager(dg.IOManager):
             self._claim = self.store.claim()
             self._origins = Origins(self.store, run_id, self._claim)
         return self._origins
+
+
+_MANAGERS: WeakValueDictionary[int, DatumIOManager] = WeakValueDictionary()
+"""Those that are in use, by the identity of the store, which they keep."""
 
 
 class _Asset:

@@ -4,9 +4,10 @@ import re
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.utils import DISALLOWED_NAMES
 
 from workflow_assets.declarations import Declaration
-from workflow_assets.sources import Source
+from workflow_assets.sources import Given, Source
 
 REPLICATE, TREATMENT = "replicate", "treatment"
 RESULTS = "results"
@@ -34,7 +35,8 @@ def input_keys(declaration: Declaration, slot: str) -> dict[str, dg.AssetKey]:
     """Give the asset keys of what a step depends on, by the names of sources and steps.
 
     Dagster looks one edge far for new data. So that it calls stale all that a run would compute anew, steps depend
-    directly on every source upstream that is known by its content; a declared version is in their code versions.
+    directly on every source upstream that is known by its content; a declared version is in their code versions, and so
+    is the value of a workflow's input.
     """
     names = dict.fromkeys(declaration.dependencies(slot))
     pending = list(names)
@@ -42,7 +44,7 @@ def input_keys(declaration: Declaration, slot: str) -> dict[str, dg.AssetKey]:
     while pending:
         name = pending.pop(0)
         source = declaration.sources.get(name)
-        if source is not None and source.version is None:
+        if source is not None and source.version is None and not isinstance(source, Given):
             names[name] = None
         elif source is None:
             more = [one for one in declaration.dependencies(name) if one not in seen]
@@ -54,6 +56,16 @@ def input_keys(declaration: Declaration, slot: str) -> dict[str, dg.AssetKey]:
         else step_key(declaration.name, name)
         for name in names
     }
+
+
+def steps_name(workflow: str) -> str:
+    """Give the name of the op that computes a workflow: where its run configuration stands."""
+    return f"{workflow}__steps"
+
+
+def job_name(workflow: str) -> str:
+    """Give the name of a workflow's job: its own, unless Dagster keeps that for itself."""
+    return f"{workflow}_" if workflow in DISALLOWED_NAMES else workflow
 
 
 def results_key(experiment: str) -> dg.AssetKey:

@@ -39,8 +39,8 @@ def _log_failure(context: dg.AssetExecutionContext, failure: Failure) -> None:
 
 
 @contextmanager
-def forwarded(log: logging.Logger) -> Iterator[None]:
-    """Let what steps say with ``ctx.log``, and what the engine says, stand in the run's log.
+def forwarded(log: logging.Logger, place: str = "{treatment} × {replicate}, {step}: ") -> Iterator[None]:
+    """Let what steps say with ``ctx.log``, and what the engine says, stand in the run's log, with the place of a step.
 
     An instance that captures Python's loggers (``managed_python_loggers``) has it there already.
     """
@@ -48,7 +48,7 @@ def forwarded(log: logging.Logger) -> Iterator[None]:
     if any(isinstance(one, DagsterLogHandler) for one in (*ours.handlers, *logging.getLogger().handlers)):
         yield
         return
-    handler, level = _Forwarder(log), ours.level
+    handler, level = _Forwarder(log, place), ours.level
     ours.addHandler(handler)
     if ours.getEffectiveLevel() > logging.INFO:
         ours.setLevel(logging.INFO)
@@ -60,12 +60,13 @@ def forwarded(log: logging.Logger) -> Iterator[None]:
 
 
 class _Forwarder(logging.Handler):
-    def __init__(self, log: logging.Logger) -> None:
+    def __init__(self, log: logging.Logger, place: str) -> None:
         super().__init__()
         self._log = log
+        self._place = place
 
     def emit(self, record: logging.LogRecord) -> None:
         said: dict[str, Any] = record.__dict__
-        place = "{treatment} × {replicate}, {step}: ".format(**said) if "replicate" in said else ""
+        place = self._place.format(**said) if "replicate" in said else ""
         level = next((known for known in _LEVELS if known <= record.levelno), logging.DEBUG)
         self._log.log(level, "%s%s", place, self.format(record))

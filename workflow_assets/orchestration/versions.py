@@ -6,10 +6,11 @@ depends on, so that Dagster calls stale what a run would change, and nothing els
 
 from functools import cached_property
 
-from workflow_assets.canonical import digest
+from workflow_assets.canonical import digest, parameter_form
 from workflow_assets.declarations import Declaration
-from workflow_assets.fingerprint import Fingerprint
-from workflow_assets.sources import Source
+from workflow_assets.errors import UnkeyableError
+from workflow_assets.fingerprint import Fingerprint, code_form
+from workflow_assets.sources import Given, Source
 from workflow_assets.wirings import WiredSteps
 
 
@@ -21,7 +22,12 @@ class CodeVersions:
         self._prints: dict[int, Fingerprint] = declaration.fingerprints()
 
     def source(self, source: Source[object]) -> str:
-        """Give a source's version: its loader and the version that it declares."""
+        """Give a source's version: its loader and the version that it declares, or the value of an input."""
+        if isinstance(source, Given) and not source.is_empty:
+            try:
+                return digest("input", parameter_form(source.value, source.name, code_form))
+            except UnkeyableError:
+                return "content"
         return digest(self._prints[id(source)].digest, source.version or "content")
 
     def fingerprint(self, slot: str) -> str:

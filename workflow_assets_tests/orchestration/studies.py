@@ -10,7 +10,7 @@ import dagster as dg
 from dagster._core.definitions.data_version import CachingStaleStatusResolver
 from dagster._core.loader import LoadingContextForTest
 
-from workflow_assets import Experiment, Store, to_dagster
+from workflow_assets import Experiment, Store, Workflow, to_dagster
 
 STUDY = '''
 """A study whose calls are counted in a file, and whose failures are listed in another."""
@@ -129,7 +129,7 @@ class Study:
 class Bench:
     """Definitions, an instance and what can be asked of both."""
 
-    def __init__(self, experiment: Experiment, store: Store, instance: dg.DagsterInstance) -> None:
+    def __init__(self, experiment: Experiment | Workflow, store: Store, instance: dg.DagsterInstance) -> None:
         self.name = experiment.name
         self.store = store
         self.instance = instance

@@ -1,0 +1,378 @@
+"""A workflow without treatments and replicates: unpartitioned assets and a job, with all that experiments have."""
+
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from workflow_assets import (
+    Experiment,
+    FileStore,
+    MemoryStore,
+    Workflow,
+    asset_source,
+    source,
+    step,
+    to_dagster,
+)
+from workflow_assets.errors import DeclarationError
+from workflow_assets.hooks import Hooks
+from workflow_assets_tests.orchestration.studies import Bench, failure_text
+
+CALLS: list[str] = []
+BROKEN: list[str] = []
+
+
+@pytest.fixture(autouse=True)
+def no_calls() -> None:
+    """Nothing was called, and nothing is broken."""
+    CALLS.clear()
+    BROKEN.clear()
+
+
+@source(version="1")
+def weights() -> list[float]:
+    """Some weights."""
+    return [0.5, 2.0]
+
+
+@step(tags={"stage": "first"}, owners=("team:data",))
+def evens(numbers: list[int]) -> list[int]:
+    """Keep the even ones."""
+    CALLS.append("evens")
+    return [one for one in numbers if one % 2 == 0]
+
+
+@step
+def squares(evens: list[int], power: int = 2) -> list[int]:
+    """Raise each to a power."""
+    CALLS.append("squares")
+    if "squares" in BROKEN:
+        raise ValueError("bang")
+    return [one**power for one in evens]
+
+
+@step
+def total(squares: list[int]) -> int:
+    """Add up."""
+    CALLS.append("total")
+    return sum(squares)
+
+
+@step
+def count(evens: list[int], weights: list[float]) -> float:
+    """Count them, weighed."""
+    CALLS.append("count")
+    return len(evens) * weights[0]
+
+
+def cruncher(**options: Any) -> Workflow:
+    return Workflow("cruncher", [evens, squares, total, count], inputs={"numbers": [1, 2, 3, 4]}, **options)
+
+
+def configuration(**told: Any) -> dict[str, Any]:
+    return {"ops": {"cruncher__steps": {"config": told}}}
+
+
+class WorkflowBench(Bench):
+    """A workflow compiled, run and asked."""
+
+    def value(self, slot: str) -> Any:
+        """What a step's asset holds."""
+        return self.defs.load_asset_value(dg.AssetKey([self.name, slot]), instance=self.instance)
+
+    def latest(self, slot: str) -> Mapping[str, Any]:
+        """The metadata of an asset's latest materialisation."""
+        event = self.instance.get_latest_materialization_event(dg.AssetKey([self.name, slot]))
+        assert event is not None
+        assert event.asset_materialization is not None
+        return {name: one.value for name, one in event.asset_materialization.metadata.items()}
+
+
+@pytest.fixture
+def bench(store: FileStore, instance: dg.DagsterInstance) -> WorkflowBench:
+    """The cruncher compiled for the instance."""
+    return WorkflowBench(cruncher(), store, instance)
+
+
+def materialised(instance: dg.DagsterInstance, result: dg.ExecuteInProcessResult) -> set[str]:
+    events = [one.dagster_event for one in instance.all_logs(result.run_id)]
+    return {
+        event.asset_key.path[-1]
+        for event in events
+        if event and event.event_type_value == "ASSET_MATERIALIZATION" and event.asset_key
+    }
+
+
+def materialised_all(defs: dg.Definitions, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
+    assets: list[Any] = list(defs.assets or [])
+    return dg.materialize(assets, instance=instance, resources=defs.resources)
+
+
+def test_each_stored_step_and_input_is_an_asset_with_its_lineage_and_labels(bench: WorkflowBench) -> None:
+    keys = {key.to_user_string(): key for key in bench.graph.get_all_asset_keys()}
+    own = {"evens", "squares", "total", "count", "numbers"}
+    assert keys.keys() == {"weights", *(f"cruncher/{one}" for one in own)}
+    parents = {
+        name.rpartition("/")[2]: {one.path[-1] for one in bench.graph.get(key).parent_keys}
+        for name, key in keys.items()
+    }
+    assert parents == {
+        "weights": set(),
+        "numbers": set(),
+        "evens": {"numbers"},
+        "squares": {"evens"},
+        "total": {"squares"},
+        "count": {"evens", "weights"},
+    }
+    node = bench.graph.get(keys["cruncher/evens"])
+    assert not node.is_partitioned
+    assert (node.description, node.owners, node.tags["stage"]) == (
+        "Keep the even ones.",
+        ["team:data"],
+        "first",
+    )
+    assert node.group_name == "cruncher"
+
+
+def test_the_job_computes_everything_once_and_the_next_nothing(bench: WorkflowBench) -> None:
+    result = bench.job()
+    assert result.success
+    assert materialised(bench.instance, result) == {
+        "weights",
+        "numbers",
+        "evens",
+        "squares",
+        "total",
+        "count",
+    }
+    assert (bench.value("total"), bench.value("count"), bench.value("numbers")) == (20, 1.0, [1, 2, 3, 4])
+    assert sorted(CALLS) == ["count", "evens", "squares", "total"]
+    CALLS.clear()
+    assert bench.job().success
+    assert CALLS == []
+    assert bench.latest("total")["stored"] == "was stored"
+
+
+def test_plain_python_and_dagster_share_their_data(bench: WorkflowBench, store: FileStore) -> None:
+    assert cruncher().run(store)["total"] == 20
+    CALLS.clear()
+    assert bench.job().success
+    assert CALLS == []
+
+
+def test_metadata_tells_key_codec_bytes_digest_seconds_and_a_preview(
+    bench: WorkflowBench, store: FileStore
+) -> None:
+    bench.job()
+    told = bench.latest("total")
+    record = cruncher().run(store).record("total")
+    assert {name: told[name] for name in ("key", "codec", "bytes", "digest", "preview", "metric")} == {
+        "key": record.key,
+        "codec": record.codec,
+        "bytes": record.size,
+        "digest": record.digest,
+        "preview": "20",
+        "metric": 20,
+    }
+    assert told["seconds"] == record.seconds
+
+
+def test_a_failing_step_costs_only_what_follows_from_it(bench: WorkflowBench) -> None:
+    BROKEN.append("squares")
+    result = bench.job()
+    assert not result.success
+    assert materialised(bench.instance, result) == {"weights", "numbers", "evens", "count"}
+    text = failure_text(result)
+    assert text.startswith("step 'squares': ValueError: bang\nTraceback")
+    assert 'raise ValueError("bang")' in text
+    assert text.endswith("'total' was skipped, since what step 'squares' gives is missing.")
+    BROKEN.clear()
+    CALLS.clear()
+    assert bench.job().success
+    assert CALLS == ["squares", "total"], "what did not fail is not computed again"
+
+
+def test_a_selected_step_is_materialised_with_what_it_needs(bench: WorkflowBench) -> None:
+    result = bench.materialise(dg.AssetSelection.assets(["cruncher", "squares"]))
+    assert result.success
+    assert CALLS == ["evens", "squares"]
+    assert materialised(bench.instance, result) == {"numbers", "squares"}, "inputs on the way are told, too"
+
+
+def test_a_selected_input_is_stored_and_nothing_else_is_computed(bench: WorkflowBench) -> None:
+    assert bench.materialise(dg.AssetSelection.assets(["cruncher", "numbers"])).success
+    assert CALLS == []
+    assert bench.value("numbers") == [1, 2, 3, 4]
+
+
+def test_nothing_is_stale_after_a_run_and_what_an_edit_changes_is(
+    bench: WorkflowBench, store: FileStore, instance: dg.DagsterInstance
+) -> None:
+    bench.job()
+    assert bench.not_fresh() == {}
+    bench.job()
+    assert bench.not_fresh() == {}
+    edited = WorkflowBench(cruncher(parameters={"squares.power": 3}), store, instance)
+    assert edited.not_fresh().keys() == {"squares", "total"}
+    other = Workflow("cruncher", [evens, squares, total, count], inputs={"numbers": [2]})
+    assert WorkflowBench(other, store, instance).not_fresh().keys() == {
+        "numbers",
+        "evens",
+        "squares",
+        "total",
+        "count",
+    }
+
+
+def test_forced_steps_are_computed_again_with_what_follows(bench: WorkflowBench) -> None:
+    bench.job()
+    CALLS.clear()
+    assert bench.job(run_config=configuration(force=["squares"])).success
+    assert CALLS == ["squares", "total"]
+
+
+@step
+def process(offset: int = 0) -> int:
+    """Say who computes."""
+    return os.getpid() + offset
+
+
+@pytest.mark.parametrize("backend", ["serial", "threads", "processes"])
+def test_a_run_names_its_backend(tmp_path: Path, backend: str) -> None:
+    defs = to_dagster(Workflow("who", [process]), store=str(tmp_path / "store"))
+    config = {"ops": {"who__steps": {"config": {"backend": backend, "workers": 1}}}}
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert defs.resolve_job_def("who").execute_in_process(instance=instance, run_config=config).success
+    computed = FileStore(tmp_path / "store").load_asset(("who", "process"))
+    assert (computed == os.getpid()) == (backend != "processes")
+
+
+def test_steps_find_resources_and_hooks_are_told(instance: dg.DagsterInstance) -> None:
+    @step
+    def asked(ctx: Any) -> str:
+        ctx.log.info("asking")
+        return f"{ctx.resources['oracle']}!"
+
+    told: list[str] = []
+    store = MemoryStore()
+    defs = to_dagster(
+        Workflow("oracles", [asked]),
+        store=store,
+        resources={"oracle": "42"},
+        hooks=Hooks(after_step=lambda event: told.append(event.step)),
+    )
+    assert defs.resolve_job_def("oracles").execute_in_process(instance=instance).success
+    assert store.load_asset(("oracles", "asked")) == "42!"
+    assert told == ["asked"]
+
+
+def test_what_steps_log_stands_in_the_runs_log_by_their_names(instance: dg.DagsterInstance) -> None:
+    @step
+    def loud(ctx: Any) -> int:
+        ctx.log.warning("so much of %s", "it")
+        return 1
+
+    defs = to_dagster(Workflow("logging_one", [loud]), store=MemoryStore())
+    result = defs.resolve_job_def("logging_one").execute_in_process(instance=instance)
+    entries = [one for one in instance.all_logs(result.run_id) if one.level == logging.WARNING]
+    assert [one.user_message for one in entries] == ["loud: so much of it"]
+
+
+def test_an_asset_of_the_users_own_reads_a_step_in_the_same_run(instance: dg.DagsterInstance) -> None:
+    store = MemoryStore()
+    defs = to_dagster(cruncher(), store=store)
+
+    @dg.asset(ins={"total": dg.AssetIn(["cruncher", "total"])}, io_manager_key="datums")
+    def doubled(total: int) -> int:
+        return 2 * total
+
+    merged = dg.Definitions.merge(defs, dg.Definitions(assets=[doubled]))
+    everything = materialised_all(merged, instance)
+    assert everything.success
+    assert store.load_asset(("doubled",)) == 40
+
+
+def test_an_asset_feeds_a_workflow(instance: dg.DagsterInstance) -> None:
+    readings = asset_source("lab/readings")
+
+    @step
+    def highest(readings: list[int]) -> int:
+        return max(readings)
+
+    @dg.asset(key=["lab", "readings"], io_manager_key="datums")
+    def written() -> list[int]:
+        return [3, 9, 4]
+
+    store = MemoryStore()
+    defs = to_dagster(Workflow("lab_work", [highest], sources=[readings]), store=store)
+    merged = dg.Definitions.merge(defs, dg.Definitions(assets=[written]))
+    assert materialised_all(merged, instance).success
+    assert store.load_asset(("lab_work", "highest")) == 9
+
+
+def test_a_workflow_and_an_experiment_over_it_share_inputs_and_data(
+    store: FileStore, instance: dg.DagsterInstance
+) -> None:
+    workflow = cruncher()
+    study = Experiment("study", workflow, {"cubes": {"squares.power": 3}})
+    defs = to_dagster(workflow, study, store=store)
+    assert defs.resolve_job_def("cruncher").execute_in_process(instance=instance).success
+    CALLS.clear()
+    assert defs.resolve_job_def("study").execute_in_process(instance=instance).success
+    assert sorted(CALLS) == ["squares", "total"], "the treatment's own"
+
+
+def test_two_workflows_may_have_inputs_of_one_name(instance: dg.DagsterInstance) -> None:
+    store = MemoryStore()
+    one = Workflow("one", [evens], inputs={"numbers": [2]})
+    two = Workflow("two", [evens], inputs={"numbers": [4]})
+    defs = to_dagster(one, two, store=store)
+    for name in ("one", "two"):
+        assert defs.resolve_job_def(name).execute_in_process(instance=instance).success
+    assert (store.load_asset(("one", "evens")), store.load_asset(("two", "evens"))) == ([2], [4])
+    experiments = [Experiment(f"of_{flow.name}", flow) for flow in (one, two)]
+    assert (
+        len(to_dagster(*experiments, store=store).get_repository_def().asset_graph.get_all_asset_keys()) == 6
+    )
+
+
+@pytest.mark.parametrize("name", ["meta", "input", "type"])
+def test_names_that_dagster_keeps_for_itself_can_be_used(name: str, instance: dg.DagsterInstance) -> None:
+    with Workflow(name) as workflow:
+        squares.named("config")(workflow.input("dict", [2]))
+    store = MemoryStore()
+    defs = to_dagster(workflow, store=store)
+    assert defs.resolve_job_def(f"{name}_").execute_in_process(instance=instance).success
+    assert store.load_asset((name, "config")) == [4]
+
+
+def test_a_transient_step_is_no_asset_and_what_follows_from_its_failure_is_skipped(
+    store: FileStore, instance: dg.DagsterInstance
+) -> None:
+    @step(transient=True)
+    def fleeting() -> list[int]:
+        raise OSError("gone")
+
+    @step
+    def kept(fleeting: list[int]) -> list[int]:
+        return fleeting
+
+    bench = WorkflowBench(Workflow("passing", [fleeting, kept]), store, instance)
+    assert {key.path[-1] for key in bench.graph.get_all_asset_keys()} == {"kept"}
+    text = failure_text(bench.job())
+    assert text.startswith("step 'fleeting': OSError: gone")
+    assert "'kept' was skipped" in text
+
+
+def test_two_of_one_name_are_told(store: FileStore) -> None:
+    with pytest.raises(DeclarationError) as caught:
+        to_dagster(cruncher(), cruncher(), Experiment("cruncher", [process]), store=store)
+    assert caught.value.faults == (
+        "two workflows are called 'cruncher'",
+        "an experiment and a workflow are both called 'cruncher'",
+    )
