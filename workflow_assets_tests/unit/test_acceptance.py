@@ -8,11 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypedDict
 
+import dagster as dg
 import pandas as pd
 import pytest
 
-from workflow_assets import Registry, Workflow, from_document, step
+from workflow_assets import MemoryStore, Registry, Workflow, from_document, step, to_dagster
 from workflow_assets.documents import to_json, to_yaml
+from workflow_assets.orchestration.accounts import run_document
 
 REGISTRY = Registry()
 
@@ -33,10 +35,21 @@ def run_in_python(workflow: Workflow) -> Came:
     return Came({name: result[name] for name in done}, result.states)
 
 
-RUNNERS: dict[str, Callable[[Workflow], Came]] = {
-    "python": run_in_python,
-    # Who runs the same workflows through Dagster stands here.
-}
+def run_in_dagster(workflow: Workflow) -> Came:
+    store = MemoryStore()
+    with dg.DagsterInstance.ephemeral() as instance:
+        job = to_dagster(workflow, store=store).resolve_job_def(workflow.name)
+        run = job.execute_in_process(instance=instance, raise_on_error=False)
+        told = run_document(instance, run.run_id)["steps"]
+    values = {
+        one["id"]: store.load_asset((workflow.name, one["id"]))
+        for one in told
+        if one["status"] == "completed"
+    }
+    return Came(values, {one["id"]: one["status"] for one in told})
+
+
+RUNNERS: dict[str, Callable[[Workflow], Came]] = {"python": run_in_python, "dagster": run_in_dagster}
 
 
 class Case(NamedTuple):
@@ -324,6 +337,109 @@ def scraper_by_call() -> Workflow:
     return workflow
 
 
+# -- A5: a channel, video by video, whose columns change their sizes ---------------------------------------------------
+
+CALLED: list[str] = []
+
+
+@REGISTRY.add
+@step(version="1")
+def uploads(channel: str, count: int = 3) -> list[str]:
+    return [f"{channel}/video{number}" for number in range(1, count + 1)]
+
+
+@REGISTRY.add
+@step(version="1")
+def details(uploads: str) -> dict[str, Any]:
+    CALLED.append(uploads)
+    return {"url": uploads, "minutes": 10 * int(uploads[-1])}
+
+
+@REGISTRY.add
+@step(version="1")
+def spoken(details: dict[str, Any]) -> list[str]:
+    return [f"Host: welcome to {details['url']}", "Guest: thank you", "Host: goodbye"]
+
+
+@REGISTRY.add
+@step(version="1")
+def talks(spoken: list[str]) -> list[list[str]]:
+    return [spoken[:2], spoken[2:]]
+
+
+@REGISTRY.add
+@step(version="1")
+def people(talks: list[list[list[str]]]) -> list[dict[str, str]]:
+    rows = [line.split(": ") for video in talks for talk in video for line in talk]
+    return [{"who": who, "said": said} for who, said in rows]
+
+
+@REGISTRY.add
+@step(version="1")
+def features(people: dict[str, str]) -> dict[str, Any]:
+    return {"who": people["who"], "words": len(people["said"].split())}
+
+
+@REGISTRY.add
+@step(version="1")
+def lengths(spoken: list[str]) -> int:
+    return sum(map(len, spoken))
+
+
+@REGISTRY.add
+@step(version="1")
+def statistics(features: list[dict[str, Any]], lengths: list[int]) -> dict[str, float]:
+    hosts = [one["words"] for one in features if one["who"] == "Host"]
+    return {"lines": len(features), "words of hosts": sum(hosts), "videos": len(lengths)}
+
+
+def uploads_by_name() -> Workflow:
+    each = (one.each() for one in (details, spoken, talks, features, lengths))
+    return Workflow("uploads_of", [uploads, *each, people, statistics], inputs={"channel": "lectures"})
+
+
+def uploads_by_call() -> Workflow:
+    with Workflow("uploads_of") as workflow:
+        found = uploads(workflow.input("channel", "lectures"))
+        told = spoken.each()(details.each()(found))
+        said = features.each()(people(talks.each()(told)))
+        statistics(said, lengths.each()(told))
+    return workflow
+
+
+# -- A6 and A7: once for each, and once for all ------------------------------------------------------------------------
+
+
+@REGISTRY.add
+@step
+def generate(count: int = 3) -> list[int]:
+    return list(range(1, count + 1))
+
+
+@REGISTRY.add
+@step
+def twice(generate: int) -> int:
+    return 2 * generate
+
+
+@REGISTRY.add
+@step
+def together(twice: list[int]) -> int:
+    return sum(twice)
+
+
+def broadcast(name: str, count: int, expected: Values) -> Case:
+    def by_name() -> Workflow:
+        return Workflow(name, [generate, twice.each(), together], parameters={"generate.count": count})
+
+    def by_call() -> Workflow:
+        with Workflow(name) as workflow:
+            together(twice.each()(generate(count)))
+        return workflow
+
+    return Case(by_name, by_call, expected)
+
+
 CASES = {
     "A1": Case(
         numbers_by_name,
@@ -344,6 +460,13 @@ CASES = {
         channel_by_call,
         {"summary": {"total_conversations": 6, "average_sentiment": pytest.approx(0.8)}},
     ),
+    "A5": Case(
+        uploads_by_name,
+        uploads_by_call,
+        {"statistics": {"lines": 9, "words of hosts": 12, "videos": 3}},
+    ),
+    "A6": broadcast("broadcast", 3, {"generate": [1, 2, 3], "twice": [2, 4, 6], "together": 12}),
+    "A7": broadcast("iterative", 10, {"twice": [2 * one for one in range(1, 11)], "together": 110}),
     "A9": one_step(add_five, 10),
     "A10": one_step(double_number, 21),
     "A11": Case(prefix_by_name, prefix_by_call, {"greeting": "So Fancy, World"}),
@@ -381,6 +504,18 @@ def test_a4_another_channel_is_computed_anew(way):
     assert workflow.run(channel="https://youtube.com/@another_channel")["videos"] == [
         f"https://youtube.com/@another_channel/video{number}" for number in (1, 2, 3)
     ]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a5_a_later_run_picks_up_new_videos_only(way):
+    store, workflow = MemoryStore(), WAYS[way](CASES["A5"])
+    workflow.run(store)
+    CALLED.clear()
+    with Workflow("uploads_of") as more:
+        found = uploads(more.input("channel", "lectures"), count=5)
+        details.each()(found)
+    more.run(store)
+    assert CALLED == ["lectures/video4", "lectures/video5"]
 
 
 @pytest.mark.parametrize("way", WAYS)
