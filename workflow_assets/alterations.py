@@ -16,7 +16,7 @@ from workflow_assets.names import identifier_fault
 from workflow_assets.recordings import Pending, PendingGroup
 from workflow_assets.sources import Given
 from workflow_assets.steps import REQUIRED, Step
-from workflow_assets.wirings import From
+from workflow_assets.wires import From
 
 
 class Alterable(Composition):

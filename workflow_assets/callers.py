@@ -17,7 +17,7 @@ from workflow_assets.resources import Resources
 from workflow_assets.steps import REQUIRED, private_copy
 from workflow_assets.store.codecs import drained
 from workflow_assets.streams import GlobalGenerator, generator, integer, seeded_globals
-from workflow_assets.wirings import item_type
+from workflow_assets.wires import item_type
 
 if TYPE_CHECKING:
     import asyncio

@@ -20,7 +20,7 @@ from workflow_assets.recordings import Handed, Pending
 from workflow_assets.registries import signature
 from workflow_assets.sources import Given, Source
 from workflow_assets.steps import GIVEN, REQUIRED, Step
-from workflow_assets.wirings import From
+from workflow_assets.wires import From
 
 
 class Composed:

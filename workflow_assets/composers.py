@@ -25,7 +25,8 @@ from workflow_assets.mappings import FrozenDict
 from workflow_assets.recordings import RECORDING, Handed, Pending, PendingGroup, unrecorded
 from workflow_assets.sources import Given, Source
 from workflow_assets.steps import GIVEN, REQUIRED, Step
-from workflow_assets.wirings import From, WiredSteps, parts_of
+from workflow_assets.wires import From, parts_of
+from workflow_assets.wirings import WiredSteps
 
 
 class Composer(Composed, ABC):

@@ -32,7 +32,8 @@ from workflow_assets.steps import Step
 from workflow_assets.tellings import story_of
 from workflow_assets.treatments import Treatment
 from workflow_assets.views import flow, line, process
-from workflow_assets.wirings import From, WiredSteps, Wiring
+from workflow_assets.wires import From
+from workflow_assets.wirings import WiredSteps, Wiring
 
 __all__ = ["Call", "Composition"]
 

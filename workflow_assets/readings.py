@@ -18,7 +18,8 @@ from workflow_assets.registries import Registry
 from workflow_assets.sources import Given, Source
 from workflow_assets.steps import GIVEN, REQUIRED, Step
 from workflow_assets.typenames import known_types, read_type
-from workflow_assets.wirings import From, Wiring, in_order, parts_of
+from workflow_assets.wires import From, parts_of
+from workflow_assets.wirings import Wiring, in_order
 
 BODY = ("inputs", "sources", "steps", "groups")
 STEP = ("id", "step", "code_version", "arguments", "execution", "each", "ui")

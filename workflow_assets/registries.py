@@ -22,7 +22,7 @@ from workflow_assets.modules import qualified_name
 from workflow_assets.sources import Source
 from workflow_assets.steps import REQUIRED, Parameter, Step
 from workflow_assets.traits import NO_RETRIES
-from workflow_assets.wirings import output_names
+from workflow_assets.wires import output_names
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, NamedTuple, cast, get_args, get_origin
+from typing import Any, cast, get_origin
 
 from workflow_assets.canonical import parameter_form
 from workflow_assets.contracts.checkers import MetricType, describe
@@ -17,6 +17,7 @@ from workflow_assets.fingerprint import code_form, global_draws
 from workflow_assets.mappings import FrozenDict
 from workflow_assets.sources import Source
 from workflow_assets.steps import GIVEN, REQUIRED, Parameter, Step, private_copy
+from workflow_assets.wires import From, Part, assembled, item_of, item_type, output_names, parts_of
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Node:
         """
         made = {name: value for name, value in arguments.items() if name in self.step.parameters}
         for name, template in self.templates.items():
-            value = _made(template, arguments)
+            value = assembled(template, arguments)
             hint = marks_of(plain_hint(self.step.parameters[name].annotation))[0]
             made[name] = (
                 tuple(value) if type(value) is list and (get_origin(hint) or hint) is tuple else value
@@ -69,65 +70,6 @@ class Node:
             name: self.written.get(name) or parameter_form(value, f"{self.slot}.{name}", code_form)
             for name, value in self.settings.items()
         }
-
-
-class From(NamedTuple):
-    """What an argument is taken from: a step or source, and which of its outputs; "" for the whole."""
-
-    name: str
-    output: str = ""
-
-
-class Part(NamedTuple):
-    """One leaf of an argument that is made of several: where it stands, and which output it takes."""
-
-    place: str
-    output: str = ""
-
-
-def parts_of(template: Any) -> Iterator[Any]:
-    """Give the leaves of nested lists and mappings, in their order."""
-    if isinstance(template, Mapping):
-        for inner in template.values():
-            yield from parts_of(inner)
-    elif isinstance(template, list):
-        for inner in template:
-            yield from parts_of(inner)
-    else:
-        yield template
-
-
-def _made(template: Any, arguments: Mapping[str, Any]) -> Any:
-    if isinstance(template, Mapping):
-        return {name: _made(inner, arguments) for name, inner in template.items()}
-    if isinstance(template, list):
-        return [_made(inner, arguments) for inner in template]
-    value = arguments[template.place]
-    return pick(value, template.output) if template.output else value
-
-
-def pick(value: Any, output: str) -> Any:
-    """Take one output of several: an item of a mapping, or a field.
-
-    Raises `ContractError` where there is none of that name.
-    """
-    if isinstance(value, Mapping):
-        if output in value:
-            return value[output]
-        known: Iterable[str] = map(str, value)
-    else:
-        known = output_names(type(value)) or ()
-        if output in known:
-            return getattr(value, output)
-    raise ContractError(f"there is no output {output!r}: {did_you_mean(output, list(known))}")
-
-
-def output_names(hint: Any) -> tuple[str, ...] | None:
-    """Give the names of the outputs that a declared result has; None where it does not tell."""
-    for names in ("__dataclass_fields__", "model_fields", "_fields", "__annotations__"):
-        if isinstance(hint, type) and (found := getattr(hint, names, None)):
-            return tuple(found)
-    return None
 
 
 @dataclass(frozen=True)
@@ -439,30 +381,6 @@ def _is_complete(node: Node) -> bool:
     return all(
         name in node.inputs or name in node.settings or name in node.templates
         for name in node.step.parameters
-    )
-
-
-def item_type(hint: Any) -> Any:
-    """Give what the items of a declared collection are, if it says so.
-
-    >>> item_type(list[int]), item_type(dict[str, float])
-    (<class 'int'>, <class 'float'>)
-    """
-    origin, inner = get_origin(hint), get_args(hint)
-    if not isinstance(origin, type) or not inner or inner[-1] is ...:
-        return REQUIRED
-    if issubclass(origin, Mapping) and len(inner) == 2:
-        return inner[1]
-    return inner[0] if len(inner) == 1 and issubclass(origin, Iterable) else REQUIRED
-
-
-def item_of(hint: Any, kind: type) -> Any:
-    """Give what a list or mapping of a declared type holds, if it says so."""
-    origin, inner = get_origin(hint), get_args(hint)
-    if issubclass(kind, list) and origin in (list, Sequence) and inner:
-        return inner[0]
-    return (
-        inner[1] if issubclass(kind, Mapping) and origin in (dict, Mapping) and len(inner) == 2 else REQUIRED
     )
 
 

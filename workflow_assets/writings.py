@@ -22,7 +22,8 @@ from workflow_assets.steps import REQUIRED, Parameter, Step
 from workflow_assets.traits import Retries
 from workflow_assets.treatments import BASELINE, Treatment
 from workflow_assets.typenames import known_types, write_type
-from workflow_assets.wirings import Node, WiredSteps, item_of, parts_of
+from workflow_assets.wires import item_of, parts_of
+from workflow_assets.wirings import Node, WiredSteps
 
 VERSION = 1
 """The version of the format of documents."""
