@@ -288,9 +288,8 @@ class Cell:
         if not calls.failures:
             assert upstream is not None
             return replace(upstream, message=f"{upstream.message}; {failure_of(calls, planned.name)}")
-        error = ItemsFailedError(failure_of(calls, planned.name))
-        error.__cause__ = calls.failures[0][1]
-        return self._failure(planned, error)
+        first = self._failure(planned, calls.failures[0][1])  # whose traceback stands for all
+        return replace(first, kind=ItemsFailedError.__name__, message=failure_of(calls, planned.name))
 
     def _tried(
         self,
@@ -401,4 +400,11 @@ class _Evaluated(NamedTuple):
 
 _UNTOLD = nullcontext()
 
-_OURS = {__name__, Caller.__module__, AssetSource.__module__, "asyncio.runners", "asyncio.base_events"}
+_OURS = {
+    __name__,
+    Caller.__module__,
+    Collection.__module__,
+    AssetSource.__module__,
+    "asyncio.runners",
+    "asyncio.base_events",
+}

@@ -114,6 +114,8 @@ def test_an_item_that_fails_fails_alone_and_is_retried_alone(tmp_path):
     )
     assert [one["status"] for one in result.items("double")] == ["completed", "failed", "completed"]
     assert result.items("double")[1]["error"] == "ValueError: 2 is broken"
+    assert "in double" in result.failures["double"].traceback
+    assert "cells.py" not in result.failures["double"].traceback
     CALLS.clear()
     BROKEN.clear()
     again = doubled([1, 2, 3]).run(store)
