@@ -195,9 +195,13 @@ class ItemStore:
 
     def tell(self, key: str, table: Mapping[str, Any]) -> None:
         """Store what is told of each item, in place of what was told before."""
-        encoded = encode(table, pickles=self.store.pickles)
-        self.store.put_encoded(key, encoded, metrics={}, provenance=self.provenance, replace=True)
+        self._put(key, table)
         self.store.refer(self.asset, {".table": key})
+
+    def _put(self, key: str, value: Any) -> None:
+        """Store in place of what is there: what was forced counts, not what it was before."""
+        encoded = encode(value, pickles=self.store.pickles, place=f"items of {self.asset[1]!r}")
+        self.store.put_encoded(key, encoded, metrics={}, provenance=self.provenance, replace=True)
 
     def write(self) -> None:
         """Store what was kept."""
@@ -206,8 +210,8 @@ class ItemStore:
             return
         name = digest("items", *self._keys)
         values_key = digest("values", name)
-        self.store.put(values_key, self._values, provenance=self.provenance)
-        self.store.put(name, [self._keys, values_key], provenance=self.provenance)
+        self._put(values_key, self._values)
+        self._put(name, [self._keys, values_key])
         self.store.refer(self.asset, {name[:16]: name, f"{name[:16]}.values": values_key})
         self._keys, self._values = [], []
 

@@ -123,6 +123,21 @@ def test_an_item_that_fails_fails_alone_and_is_retried_alone(tmp_path):
     assert [one["status"] for one in again.items("double")] == ["completed"] * 3
 
 
+def test_what_is_forced_takes_the_place_of_what_was_stored():
+    """Items that are computed again are those that a later run finds."""
+    store, made = MemoryStore(), iter(range(100))
+
+    @step(version="1")
+    def fresh(number: int) -> int:
+        return next(made)
+
+    with Workflow("fresh") as workflow:
+        fresh.each()(workflow.input("numbers", type=list[int]))
+    assert workflow.run(store, numbers=[1, 2])["fresh"] == [0, 1]
+    assert workflow.run(store, numbers=[1, 2], force=["fresh"])["fresh"] == [2, 3]
+    assert workflow.run(store, numbers=[2, 1])["fresh"] == [3, 2]
+
+
 @pytest.mark.parametrize("kind", ["memory", "folder"])
 def test_workers_find_what_other_workers_have_stored_of_items(kind, tmp_path):
     """Also those of a run before, and of a store that no worker can reach."""
