@@ -17,11 +17,11 @@ from typing import Any, NamedTuple
 from workflow_assets.callers import Recorded
 from workflow_assets.canonical import digest
 from workflow_assets.errors import ContractError, excerpt
+from workflow_assets.scenes import COMPLETED, FAILED, SKIPPED
 from workflow_assets.store.base import Asset, Store
 from workflow_assets.store.codecs import encode
 from workflow_assets.store.trees import plain_to_json
-
-COMPLETED, FAILED, SKIPPED = "completed", "failed", "skipped"
+from workflow_assets.wires import rows_of
 
 _CHUNK = 1_000
 """How many items are stored together at most, and how many seconds go by until some are."""
@@ -109,8 +109,7 @@ def _items(value: Any, name: str) -> tuple[Sequence[Any], bool, Iterable[Any]]:
     """Give the labels of items, whether these are keys, and the items."""
     if isinstance(value, Mapping):
         return list(value), True, value.values()
-    if hasattr(value, "to_dict") and hasattr(value, "columns"):  # a frame
-        rows = value.to_dict("records")
+    if (rows := rows_of(value)) is not None:
         return range(len(rows)), False, rows
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
         raise ContractError(
@@ -159,8 +158,7 @@ class ItemStore:
         self.store = store
         self.asset = asset
         self.provenance = provenance
-        self._chunks: dict[str, str] | None = None
-        self._places: dict[str, tuple[str, int]] = {}
+        self._places: dict[str, tuple[str, int]] | None = None  # not looked for yet
         self._loaded: tuple[str, list[Any]] = ("", [])
         self._keys: list[str] = []
         self._values: list[Any] = []
@@ -168,9 +166,9 @@ class ItemStore:
 
     def find(self, key: str) -> tuple[bool, Any]:
         """Say whether the value of an item is stored, and give it."""
-        if self._chunks is None:
-            self._chunks = self.store.references(self.asset)
-            for chunk, keys_key in self._chunks.items():
+        if self._places is None:
+            self._places = {}
+            for chunk, keys_key in self.store.references(self.asset).items():
                 record = None if "." in chunk else self.store.find(keys_key)
                 if record is not None:
                     keys, values_key = self.store.load(record)

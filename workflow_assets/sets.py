@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from workflow_assets.errors import did_you_mean, excerpt
 from workflow_assets.steps import step
+from workflow_assets.wires import rows_of
 
 Relation = Literal["equal", "unequal", "less", "at_most", "greater", "at_least", "among", "present"]
 Reduction = Literal["sum", "product", "count", "least", "most", "mean", "median", "first", "last", "join"]
@@ -131,8 +132,7 @@ READY = (flatten, keep, reduce, expand, group, summarise)
 
 
 def _items(items: Any) -> Iterable[Any]:
-    if hasattr(items, "to_dict") and hasattr(items, "columns"):  # a frame
-        rows: list[Any] = items.to_dict("records")
+    if (rows := rows_of(items)) is not None:
         return rows
     if isinstance(items, Mapping):
         return items.values()

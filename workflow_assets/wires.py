@@ -93,3 +93,11 @@ def item_of(hint: Any, kind: type) -> Any:
     return (
         inner[1] if issubclass(kind, Mapping) and origin in (dict, Mapping) and len(inner) == 2 else _UNTOLD
     )
+
+
+def rows_of(value: Any) -> list[dict[str, Any]] | None:
+    """Give the rows of a frame as mappings; None for what is no frame."""
+    if hasattr(value, "to_dict") and hasattr(value, "columns"):
+        rows: list[dict[str, Any]] = value.to_dict("records")
+        return rows
+    return None

@@ -204,7 +204,8 @@ class Wiring:
                 )
             elif provider is not None:
                 inputs[name] = name
-                self._connect(place, provider, parameter, code, name in step.over)
+                self._take(name, provider)
+                self._fit(place, provider, parameter, code, name in step.over)
             elif set_here:
                 self._configure(
                     place, step, parameter, owned, (settings, written), ("value", code, place, origin)
@@ -275,19 +276,11 @@ class Wiring:
     def _provider(self, step: Step[..., Any], name: str) -> Step[..., Any] | Source[Any] | None:
         return self.steps.get(name) or self.sources.get(name) or _source_in_scope(step, name)
 
-    def _connect(
-        self,
-        place: str,
-        provider: Step[..., Any] | Source[Any],
-        parameter: Parameter,
-        code: int,
-        single: bool,
-    ) -> None:
-        name = parameter.name
+    def _take(self, name: str, provider: Step[..., Any] | Source[Any]) -> None:
+        """Note a source that was found where a step is defined, unless another has its name."""
         if isinstance(provider, Source) and self.sources.setdefault(name, provider) is not provider:
             text = f"two different sources are called {name!r}; say which in sources=[...]"
             self._fault(text, "source", name)
-        self._fit(place, provider, parameter, code, single)
 
     def _fit(
         self,

@@ -22,7 +22,7 @@ from workflow_assets.steps import REQUIRED, Parameter, Step
 from workflow_assets.traits import Retries
 from workflow_assets.treatments import BASELINE, Treatment
 from workflow_assets.typenames import known_types, write_type
-from workflow_assets.wires import item_of, parts_of
+from workflow_assets.wires import assembled, item_of, parts_of
 from workflow_assets.wirings import Node, WiredSteps
 
 VERSION = 1
@@ -173,7 +173,7 @@ class _Writer:
 
     def _template(self, node: Node, template: Any, annotation: Any, path: str) -> dict[str, Any]:
         if not any(part.place in node.inputs for part in parts_of(template)):
-            return {"value": self._value(_values(template, node.settings), REQUIRED, at(path, "value"))}
+            return {"value": self._value(assembled(template, node.settings), REQUIRED, at(path, "value"))}
         if isinstance(template, Mapping):
             inner, word = item_of(annotation, dict), "dict"
             made: Any = {
@@ -270,15 +270,6 @@ class _Writer:
             elif value != default:
                 told[name] = list(value) if isinstance(value, tuple) else value
         return told
-
-
-def _values(template: Any, settings: Mapping[str, Any]) -> Any:
-    """Put values in their places in lists and mappings."""
-    if isinstance(template, Mapping):
-        return {key: _values(inner, settings) for key, inner in template.items()}
-    if isinstance(template, list):
-        return [_values(inner, settings) for inner in template]
-    return settings[template.place]
 
 
 def _coerced(value: Any, annotation: Any) -> Any:

@@ -11,11 +11,10 @@ from dagster._core.events.log import EventLogEntry
 from workflow_assets.errors import UnknownNameError, did_you_mean
 from workflow_assets.orchestration.diaries import KIND, MESSAGE, RUNNING, STATE, STEP, TRACEBACK, WORKFLOW
 from workflow_assets.orchestration.keys import step_key, steps_name
-from workflow_assets.scenes import COMPLETED, FAILED, SKIPPED
+from workflow_assets.scenes import COMPLETED, FAILED, PENDING, SKIPPED
 
 FORMAT, KIND_OF_DOCUMENT = "1", "result"
 
-PENDING = "pending"
 
 METRIC = "metric"
 

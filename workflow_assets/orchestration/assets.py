@@ -111,7 +111,10 @@ def step_assets(
     across their ends, so that each chunk is a range that holds its own cells and no others.
     """
     versions = CodeVersions(experiment)
-    specs = [_step_spec(experiment, slot, versions) for slot in experiment.asset_slots]
+    specs = [
+        step_spec(experiment, slot, versions, **_variants(experiment, slot))
+        for slot in experiment.asset_slots
+    ]
 
     @dg.multi_asset(
         specs=specs,
@@ -267,35 +270,40 @@ def _check_upstream(context: dg.AssetExecutionContext, source: AssetSource) -> N
         )
 
 
-def _step_spec(experiment: Experiment, slot: str, versions: CodeVersions) -> dg.AssetSpec:
-    variants = {
-        id(workflow.nodes[slot].step): workflow.nodes[slot] for workflow in experiment.workflows.values()
-    }
-    node = experiment.workflow.nodes[slot]
+def step_spec(declaration: Declaration, slot: str, versions: CodeVersions, **more: Any) -> dg.AssetSpec:
+    """Describe the asset of a step; `more` is metadata."""
+    node = declaration.workflow.nodes[slot]
     step = node.step
     metadata: dict[str, Any] = {
         "parameters": {name: repr(value) for name, value in node.settings.items()},
         "fingerprint": versions.fingerprint(slot),
-        "changed by": _changes(experiment, slot),
+        **more,
         "random": step.random,
         "provenance": TRACING,
     }
-    if len(variants) > 1:
-        metadata["functions"] = sorted({variant.step.slug for variant in variants.values()})
     if (schema := column_schema(step.returns)) is not None:
         metadata["dagster/column_schema"] = schema
     return dg.AssetSpec(
-        step_key(experiment.name, slot),
-        deps=list(input_keys(experiment, slot).values()),
+        step_key(declaration.name, slot),
+        deps=list(input_keys(declaration, slot).values()),
         skippable=True,
         description=step.description or f"The step {slot}.",
         code_version=versions.slots[slot],
         kinds={"python", "random"} if step.random else {"python"},
-        group_name=experiment.name,
-        owners=list(step.owners or experiment.owners),
-        tags={**experiment.tags, **step.tags},
+        group_name=declaration.name,
+        owners=list(step.owners or declaration.owners),
+        tags={**declaration.tags, **step.tags},
         metadata=metadata,
     ).with_io_manager_key(DATUMS)
+
+
+def _variants(experiment: Experiment, slot: str) -> dict[str, Any]:
+    """Tell which treatments change a step, and which functions they put in its place."""
+    variants = {id(step): step for one in experiment.workflows.values() for step in [one.nodes[slot].step]}
+    told: dict[str, Any] = {"changed by": _changes(experiment, slot)}
+    if len(variants) > 1:
+        told["functions"] = sorted({variant.slug for variant in variants.values()})
+    return told
 
 
 def _changes(experiment: Experiment, slot: str) -> dict[str, str]:

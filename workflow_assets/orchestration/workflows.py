@@ -5,19 +5,17 @@ from typing import Any
 
 import dagster as dg
 
-from workflow_assets.declarations import Declaration
 from workflow_assets.errors import WorkflowAssetsError, excerpt
 from workflow_assets.executions import Execution
-from workflow_assets.orchestration.assets import TRACING, plan_of, resource_names, resources_of
+from workflow_assets.orchestration.assets import TRACING, plan_of, resource_names, resources_of, step_spec
 from workflow_assets.orchestration.configurations import RunConfig
 from workflow_assets.orchestration.diaries import Diary, workflow_tag
 from workflow_assets.orchestration.events import MaterializationLog
 from workflow_assets.orchestration.forms import configured, workflow_schema
 from workflow_assets.orchestration.io_managers import DATUMS
-from workflow_assets.orchestration.keys import input_keys, job_name, source_key, step_key, steps_name
+from workflow_assets.orchestration.keys import job_name, source_key, step_key, steps_name
 from workflow_assets.orchestration.logs import forwarded
 from workflow_assets.orchestration.pools import needs_tags, told_tags
-from workflow_assets.orchestration.types import column_schema
 from workflow_assets.orchestration.versions import CodeVersions
 from workflow_assets.outcomes import CellOutcome
 from workflow_assets.plans import Plan
@@ -39,7 +37,7 @@ def workflow_assets(
     inputs = [one for one in workflow.inputs.values() if one.name in declaration.sources]
     specs = [
         *(_input_spec(one, versions) for one in inputs),
-        *(_step_spec(declaration, slot, versions) for slot in declaration.asset_slots),
+        *(step_spec(declaration, slot, versions) for slot in declaration.asset_slots),
     ]
 
     @dg.multi_asset(
@@ -145,29 +143,4 @@ def _input_spec(one: Given, versions: CodeVersions) -> dg.AssetSpec:
         kinds={"input"},
         group_name=one.owner,
         metadata={"value": value, "provenance": TRACING},
-    ).with_io_manager_key(DATUMS)
-
-
-def _step_spec(declaration: Declaration, slot: str, versions: CodeVersions) -> dg.AssetSpec:
-    node = declaration.workflow.nodes[slot]
-    step = node.step
-    metadata: dict[str, Any] = {
-        "parameters": {name: repr(value) for name, value in node.settings.items()},
-        "fingerprint": versions.fingerprint(slot),
-        "random": step.random,
-        "provenance": TRACING,
-    }
-    if (schema := column_schema(step.returns)) is not None:
-        metadata["dagster/column_schema"] = schema
-    return dg.AssetSpec(
-        step_key(declaration.name, slot),
-        deps=list(input_keys(declaration, slot).values()),
-        skippable=True,
-        description=step.description or f"The step {slot}.",
-        code_version=versions.slots[slot],
-        kinds={"python", "random"} if step.random else {"python"},
-        group_name=declaration.name,
-        owners=list(step.owners),
-        tags=dict(step.tags),
-        metadata=metadata,
     ).with_io_manager_key(DATUMS)
