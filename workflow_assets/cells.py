@@ -13,7 +13,7 @@ import traceback
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from math import inf
 from typing import Any, NamedTuple
@@ -273,14 +273,21 @@ class Cell:
 
         def call(given: dict[str, Any], seed: int) -> tuple[Any, Recorded]:
             own = self.place._replace(seed=seed) if random else self.place
-            tried = self._tried(planned, caller, lambda: dict(given) if again else given, own)
+            tried = self._tried(planned, caller, lambda: dict(given) if again else given, own, tell=False)
             assert not isinstance(tried, Failure)
             return tried[0], tried[1]
 
         random, again = step.random, step.retries.times or self.run.surroundings.guarded
         force = planned in self.run.forced or not step.memo
-        calls = call_each(collection, items, step.over, whole, call, kept, key, force=force)
-        kept.tell(items_key(self._key(planned)), calls.table)
+        # Hooks are told of the step, not of a hundred thousand items.
+        with (
+            suppress(ItemsFailedError),
+            self._told(planned, 1, again=False) if self.run.listeners.steps else _UNTOLD,
+        ):
+            calls = call_each(collection, items, step.over, whole, call, kept, key, force=force)
+            kept.tell(items_key(self._key(planned)), calls.table)
+            if calls.failures:
+                raise ItemsFailedError(failure_of(calls, planned.name))
         if not calls.failures and upstream is None:
             seconds = time.perf_counter() - started
             return _Evaluated(calls.collection.whole(), {}, calls.recorded, seconds)
@@ -297,8 +304,11 @@ class Cell:
         caller: Caller,
         make: Callable[[], dict[str, Any] | Failure],
         place: Place,
+        *,
+        tell: bool = True,
     ) -> tuple[Any, Recorded, float] | Failure:
-        """Call a function with fresh arguments, again where that may help."""
+        """Call a function with fresh arguments, again where that may help; the hooks need not be told."""
+        told = tell and self.run.listeners.steps
         retries = planned.node.step.retries
         attempt, alone, again = 1, False, False
         while True:
@@ -306,7 +316,7 @@ class Cell:
             if isinstance(arguments, Failure):
                 return arguments
             try:
-                with self._told(planned, attempt, again) if self.run.listeners.steps else _UNTOLD:
+                with self._told(planned, attempt, again) if told else _UNTOLD:
                     started = time.perf_counter()
                     value, recorded = caller.call(arguments, place, alone=alone)
                     seconds = time.perf_counter() - started

@@ -9,7 +9,16 @@ from dagster._core.events import EngineEventData, StepMaterializationData
 from dagster._core.events.log import EventLogEntry
 
 from workflow_assets.errors import UnknownNameError, did_you_mean
-from workflow_assets.orchestration.diaries import KIND, MESSAGE, RUNNING, STATE, STEP, TRACEBACK, WORKFLOW
+from workflow_assets.orchestration.diaries import (
+    KIND,
+    MESSAGE,
+    RUNNING,
+    STATE,
+    STEP,
+    STEPS,
+    TRACEBACK,
+    WORKFLOW,
+)
 from workflow_assets.orchestration.keys import step_key, steps_name
 from workflow_assets.scenes import COMPLETED, FAILED, PENDING, SKIPPED
 
@@ -109,9 +118,10 @@ def _told(entry: EventLogEntry, workflow: str, steps: Mapping[str, dict[str, Any
         if slot in steps and made.asset_key == step_key(workflow, slot):
             steps[slot] |= _completed(slot, {name: one.value for name, one in made.metadata.items()})
     elif isinstance(data, EngineEventData) and event.step_key == steps_name(workflow):
-        told = {name: one.value for name, one in data.metadata.items()}
-        if told.get(STEP) in steps:
-            _note(steps[str(told[STEP])], told)
+        told: Any = {name: one.value for name, one in data.metadata.items()}
+        for slot in told.get(STEPS, [told.get(STEP)]):
+            if slot in steps:
+                _note(steps[slot], told)
     elif (error := getattr(data, "error", None)) is not None:
         cause = error.cause or error
         return {
@@ -144,7 +154,7 @@ def _note(step: dict[str, Any], told: Mapping[str, Any]) -> None:
     step["status"] = state
     step["error"] = None
     if state == COMPLETED:
-        step["seconds"] = told["seconds"]
+        step["seconds"] = told.get("seconds")
     elif state in (FAILED, SKIPPED):
         step["error"] = {
             "kind": told.get(KIND, "Skipped"),

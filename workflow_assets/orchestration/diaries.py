@@ -5,25 +5,33 @@ One op computes all steps, so that Dagster itself knows of their materialisation
 
 import json
 import logging
+import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 import dagster as dg
 from dagster._core.events import DagsterEvent, EngineEventData
 
+from workflow_assets.echoes import Echo, Listener, echoing
 from workflow_assets.errors import excerpt, listing
 from workflow_assets.executions import Execution
-from workflow_assets.hooks import Hooks, StepEvent
-from workflow_assets.orchestration.events import datum_metadata
+from workflow_assets.mappings import FrozenDict
+from workflow_assets.orchestration.events import datum_metadata, report, step_event
 from workflow_assets.scenes import COMPLETED, FAILED, SKIPPED
 from workflow_assets.store.base import Record, Store
 from workflow_assets.workflows import WorkflowResult
+
+logger = logging.getLogger("workflow_assets")
 
 WORKFLOW = "workflow_assets/workflow"
 """The tag of the op of a workflow: its name, and its steps in their order."""
 
 RUNNING = "running"
+
+PERIOD = 0.5
+"""Seconds that an event is held back while others come: who follows a run is that far behind."""
 
 MOST_SHOWN = 10_000
 """Bytes of a value that is loaded again, so that its metadata can show it."""
@@ -31,7 +39,7 @@ MOST_SHOWN = 10_000
 EXCERPT = 300
 """Characters that are shown of it."""
 
-STEP, STATE, KIND, MESSAGE, TRACEBACK = "step", "state", "kind", "message", "traceback"
+STEP, STEPS, STATE, KIND, MESSAGE, TRACEBACK = "step", "steps", "state", "kind", "message", "traceback"
 
 
 def workflow_tag(name: str, steps: Sequence[str]) -> dict[str, str]:
@@ -40,31 +48,58 @@ def workflow_tag(name: str, steps: Sequence[str]) -> dict[str, str]:
 
 
 class Diary:
-    """Tells Dagster's event log that steps begin, have ended, failed or were skipped."""
+    """Tells Dagster's event log that steps begin, have ended, failed or were skipped: many events at a time.
+
+    As a context manager, it sees to it that nothing is left untold, and that what is told is not long in coming.
+    """
 
     def __init__(self, context: dg.AssetExecutionContext, store: Store) -> None:
         self.context = context
         self.store = store
         self._step = context.get_step_execution_context()
+        self._listener = Listener(context.run.run_id, self._heard)
+        self._pending: list[tuple[DagsterEvent, float]] = []
+        self._lock, self._writing = threading.Lock(), threading.Lock()
+        self._some, self._closed = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._write_by_and_by, name="diary", daemon=True)
+
+    def __enter__(self) -> Self:
+        """Listen to what steps do."""
+        self._thread.start()
+        self._listener.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Write what is left."""
+        self._listener.__exit__()
+        self._closed.set()
+        self._some.set()
+        self._thread.join()
+        self.write()
 
     def following(self, execution: Execution) -> Execution:
         """Give an execution whose steps are told of as they begin and end."""
-        hooks = Hooks(before_step=self._begins, after_step=self._ends)
-        return replace(execution, hooks=(*execution.hooks, hooks))
+        return replace(execution, hooks=(*execution.hooks, echoing()))
+
+    def note_stored(self, slots: Sequence[str]) -> None:
+        """Tell that steps will not be computed, since what they give is stored."""
+        if slots:
+            were = "is" if len(slots) == 1 else "are"
+            self._tell(f"{listing(slots)} {were} stored", {STEPS: list(slots), STATE: COMPLETED})
 
     def close(self, result: WorkflowResult) -> str:
         """Tell of what failed and what was skipped for it; give it as one text, "" where all is well."""
         lines = []
         for slot, failure in result.failures.items():
             told = {KIND: failure.kind, MESSAGE: failure.message, TRACEBACK: failure.traceback}
-            self._tell(f"Step {slot!r} failed: {failure.kind}: {failure.message}", slot, FAILED, told)
+            self._tell_of(f"Step {slot!r} failed: {failure.kind}: {failure.message}", slot, FAILED, told)
             self.context.log.error("Step %r failed\n%s", slot, failure.traceback)
             skipped = [
                 one for one, state in result.states.items() if state == SKIPPED and result.cause(one) == slot
             ]
             for one in skipped:
                 reason = f"it follows from {slot!r}, which failed"
-                self._tell(f"Step {one!r} was skipped: {reason}", one, SKIPPED, {MESSAGE: reason})
+                self._tell_of(f"Step {one!r} was skipped: {reason}", one, SKIPPED, {MESSAGE: reason})
             lines.append(f"{failure}\n{failure.traceback}".rstrip())
             if skipped:
                 were = "was" if len(skipped) == 1 else "were"
@@ -78,20 +113,48 @@ class Diary:
             metadata["preview"] = excerpt(self.store.load(record), EXCERPT)
         return metadata
 
-    def _begins(self, event: StepEvent) -> None:
-        again = f" (attempt {event.attempt})" if event.attempt > 1 else ""
-        self._tell(f"Step {event.step!r} begins{again}", event.step, RUNNING, {})
+    def _heard(self, echo: Echo, moment: float) -> None:
+        if echo.seconds is None:
+            again = f" (attempt {echo.attempt})" if echo.attempt > 1 else ""
+            self._tell_of(f"Step {echo.step!r} begins{again}", echo.step, RUNNING, moment=moment)
+        elif not echo.kind:
+            text = f"Step {echo.step!r} took {echo.seconds:.3g} s"
+            self._tell_of(text, echo.step, COMPLETED, {"seconds": echo.seconds}, moment)
+        else:
+            text = f"Step {echo.step!r} raised {echo.kind}: {echo.message}"
+            self._tell_of(text, echo.step, FAILED, {KIND: echo.kind, MESSAGE: echo.message}, moment)
 
-    def _ends(self, event: StepEvent) -> None:
-        if event.error is None:
-            told = f"Step {event.step!r} took {event.seconds:.3g} s"
-            self._tell(told, event.step, COMPLETED, {"seconds": event.seconds})
-            return
-        kind, message = type(event.error).__qualname__, str(event.error)
-        text = f"Step {event.step!r} raised {kind}: {message}"
-        self._tell(text, event.step, FAILED, {KIND: kind, MESSAGE: message})
+    def _tell_of(
+        self,
+        message: str,
+        step: str,
+        state: str,
+        told: Mapping[str, Any] = FrozenDict(),
+        moment: float | None = None,
+    ) -> None:
+        self._tell(message, {STEP: step, STATE: state, **told}, moment)
 
-    def _tell(self, message: str, step: str, state: str, told: Mapping[str, Any]) -> None:
-        metadata: Mapping[str, Any] = {STEP: step, STATE: state, **told}
-        event = DagsterEvent.engine_event(self._step, message, EngineEventData(metadata))
-        self.context.instance.report_dagster_event(event, self._step.run_id, logging.DEBUG)
+    def _tell(self, message: str, metadata: Mapping[str, Any], moment: float | None = None) -> None:
+        kind = dg.DagsterEventType.ENGINE_EVENT
+        event = step_event(self._step, kind, message, EngineEventData(metadata))
+        with self._lock:
+            self._pending.append((event, moment or time.time()))
+            self._some.set()
+
+    def _write_by_and_by(self) -> None:
+        while not self._closed.is_set():
+            self._some.wait()
+            if not self._closed.wait(PERIOD):
+                self.write()
+
+    def write(self) -> None:
+        """Write what is pending."""
+        with self._writing:  # whoever comes later, comes later in the log
+            with self._lock:
+                pending, self._pending = self._pending, []
+                if not self._closed.is_set():
+                    self._some.clear()
+            try:
+                report(self.context.instance, self._step.run_id, pending)
+            except Exception:  # it is told, and no result is lost for it
+                logger.exception("%d events of steps are not in Dagster's log", len(pending))

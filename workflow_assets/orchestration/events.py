@@ -23,6 +23,7 @@ from dagster._core.definitions.data_version import (
 )
 from dagster._core.definitions.metadata import normalize_metadata_value
 from dagster._core.events import DagsterEvent, DagsterEventBatchMetadata, StepMaterializationData
+from dagster._core.execution.context.system import StepExecutionContext
 from dagster._core.storage.tags import MULTIDIMENSIONAL_PARTITION_PREFIX
 
 from workflow_assets.declarations import Declaration
@@ -100,7 +101,7 @@ class MaterializationLog:
             ]
             unchanged = self._unchanged(slot, {partition: record.key for _, record, partition in wanted})
             pointer = self.pointer()
-            self._log(
+            self.log(
                 [
                     self._materialization(slot, outcome, record, partition, pointer)
                     for outcome, record, partition in wanted
@@ -143,7 +144,7 @@ class MaterializationLog:
             if known is None or any(known.get(tag) != value for tag, value in wanted.items()):
                 record = self.plan.store.find(planned.key)
                 if record is not None:
-                    self._log([self.source_materialization(name, record)])
+                    self.log([self.source_materialization(name, record)])
 
     @cached_property
     def _source_versions(self) -> dict[str, str]:
@@ -210,29 +211,42 @@ class MaterializationLog:
         shown = {name: _shown(value) for name, value in metadata.items()}
         return self._first[slot]._replace(partition=partition, metadata=shown, tags=tags)
 
-    def _log(self, materializations: Sequence[dg.AssetMaterialization]) -> None:
-        if not materializations:
-            return
+    def log(self, materializations: Sequence[dg.AssetMaterialization]) -> list[DagsterEvent]:
+        """Log materialisations together; give the events."""
         step = self.context.get_step_execution_context()
-        event = DagsterEvent(
-            dg.DagsterEventType.ASSET_MATERIALIZATION.value,
-            step.job_name,
-            step.step.handle,
-            step.step.node_handle,
-            step.step.kind.value,
-            step.event_tags,
-            StepMaterializationData(materializations[0]),
-            MESSAGE,
-            os.getpid(),
-        )
-        batch = uuid.uuid4().hex
-        for place, made in enumerate(materializations, start=1):
-            self.context.instance.report_dagster_event(
-                event._replace(event_specific_data=StepMaterializationData(made)),
-                step.run_id,
-                logging.DEBUG,
-                DagsterEventBatchMetadata(batch, place == len(materializations)),
+        events = [
+            step_event(
+                step, dg.DagsterEventType.ASSET_MATERIALIZATION, MESSAGE, StepMaterializationData(made)
             )
+            for made in materializations
+        ]
+        report(self.context.instance, step.run_id, [(event, time.time()) for event in events])
+        return events
+
+
+def step_event(
+    step: StepExecutionContext, kind: dg.DagsterEventType, message: str, content: Any
+) -> DagsterEvent:
+    """Make an event of an op, which is not stored yet."""
+    return DagsterEvent(
+        kind.value,
+        step.job_name,
+        step.step.handle,
+        step.step.node_handle,
+        step.step.kind.value,
+        step.event_tags,
+        content,
+        message,
+        os.getpid(),
+    )
+
+
+def report(instance: dg.DagsterInstance, run_id: str, events: Sequence[tuple[DagsterEvent, float]]) -> None:
+    """Store events together, each with its moment."""
+    batch = uuid.uuid4().hex
+    for place, (event, moment) in enumerate(events, start=1):
+        metadata = DagsterEventBatchMetadata(batch, place == len(events))
+        instance.report_dagster_event(event, run_id, logging.DEBUG, metadata, moment)
 
 
 def _version_tags(key: str, code_version: str) -> dict[str, str]:

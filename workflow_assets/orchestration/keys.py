@@ -39,14 +39,15 @@ def input_keys(declaration: Declaration, slot: str) -> dict[str, dg.AssetKey]:
     is the value of a workflow's input.
     """
     names = dict.fromkeys(declaration.dependencies(slot))
-    pending = list(names)
+    sources = declaration.sources
+    by_content = {name for name, one in sources.items() if one.version is None and not isinstance(one, Given)}
+    pending = list(names) if by_content else []  # else the way up a thousand steps leads nowhere
     seen = set(pending)
     while pending:
         name = pending.pop(0)
-        source = declaration.sources.get(name)
-        if source is not None and source.version is None and not isinstance(source, Given):
+        if name in by_content:
             names[name] = None
-        elif source is None:
+        elif name not in sources:
             more = [one for one in declaration.dependencies(name) if one not in seen]
             seen.update(more)
             pending += more

@@ -1,9 +1,11 @@
 """A workflow's assets and job: its steps without partitions, found or computed together in one op."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.data_version import DATA_VERSION_TAG
+from dagster._core.events import DagsterEvent
 
 from workflow_assets.errors import WorkflowAssetsError, excerpt
 from workflow_assets.executions import Execution
@@ -17,11 +19,13 @@ from workflow_assets.orchestration.keys import job_name, source_key, step_key, s
 from workflow_assets.orchestration.logs import forwarded
 from workflow_assets.orchestration.pools import needs_tags, told_tags
 from workflow_assets.orchestration.versions import CodeVersions
-from workflow_assets.outcomes import CellOutcome
 from workflow_assets.plans import Plan
 from workflow_assets.sources import AssetSource, Given
+from workflow_assets.standings import planned_keys
 from workflow_assets.store.base import Store
 from workflow_assets.workflows import SingleRun, Workflow, WorkflowResult
+
+Told = dg.MaterializeResult[None] | DagsterEvent
 
 
 def workflow_assets(
@@ -52,7 +56,7 @@ def workflow_assets(
         },
         pool=pool,
     )
-    def compute_steps(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
+    def compute_steps(context: dg.AssetExecutionContext) -> Iterator[Told]:
         told: Mapping[str, Any] = context.op_execution_context.op_config
         config = RunConfig(**{name: told[name] for name in RunConfig.model_fields if name in told})
         try:
@@ -60,62 +64,90 @@ def workflow_assets(
             plan = plan_of(context, SingleRun.of(chosen), store)
         except WorkflowAssetsError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
-        yield from _computed(
-            context,
-            chosen,
-            plan,
-            config.execution(execution, resources_of(context, resources)),
-            config.force,
-        )
+        with Diary(context, store) as diary:
+            yield from _computed(
+                context,
+                chosen,
+                plan,
+                config.execution(execution, resources_of(context, resources)),
+                config.force,
+                diary,
+            )
 
     return compute_steps
 
 
 def _computed(
-    context: dg.AssetExecutionContext, workflow: Workflow, plan: Plan, execution: Execution, force: list[str]
-) -> Iterator[dg.MaterializeResult[None]]:
+    context: dg.AssetExecutionContext,
+    workflow: Workflow,
+    plan: Plan,
+    execution: Execution,
+    force: list[str],
+    diary: Diary,
+) -> Iterator[Told]:
     """Find or compute what is selected, and tell what came of each step."""
     store = plan.store
     selected = {tuple(key.path): key for key in context.selected_asset_keys}
     slots = [slot for slot in plan.declaration.asset_slots if (workflow.name, slot) in selected]
     inputs = [one for one in workflow.inputs.values() if one.asset in selected]
     log = MaterializationLog(context, plan.declaration, plan, slots)
-    diary = Diary(context, store)
+    keys = planned_keys(plan)
+    stored = store.find_all(keys[slot] for slot in slots)
+    diary.note_stored([slot for slot in slots if keys[slot] in stored and slot not in force])
     with forwarded(context.log, "{step}: "):
-        backend, _ = execution.check(plan.declaration)
-        if backend is None or backend.capabilities.shares_memory:
-            execution = diary.following(execution)
-        (outcome,) = execution.cells(plan, store, plan.cells(), slots, force=force, run_id=context.run.run_id)
+        (outcome,) = diary.following(execution).cells(
+            plan, store, plan.cells(), slots, force=force, run_id=context.run.run_id
+        )
     log.tell_sources(but=[one.name for one in inputs])
+    made = []
     for one in inputs:
         record = store.find(plan.sources[one.name].key)
         assert record is not None, "the plan has stored it"
-        yield dg.MaterializeResult(
-            asset_key=source_key(one),
-            metadata=diary.metadata(record),
-            data_version=dg.DataVersion(record.key),
-            tags=log.source_tags(one, record.key),
-        )
+        tags = log.source_tags(one, record.key)
+        made.append(dg.AssetMaterialization(source_key(one), metadata=diary.metadata(record), tags=tags))
+    # An upper bound of what ids the events of this run have: each is made from those before it.
+    pointer = str(int(log.pointer()) + len(made) + len(slots))
     for slot in slots:
-        if slot in outcome.records:
-            yield _materialisation(workflow.name, slot, outcome, log, diary)
+        if (record := outcome.records.get(slot)) is not None:
+            metadata = diary.metadata(record)
+            metadata["stored"] = "computed now" if slot in outcome.computed else "was stored"
+            tags = log.step_tags(slot, outcome, record, pointer)
+            made.append(dg.AssetMaterialization(step_key(workflow.name, slot), metadata=metadata, tags=tags))
+    yield from _told(context, log, made)
     result = WorkflowResult(workflow, outcome, store, frozenset(slots))
     if result.failures:
         raise dg.Failure(diary.close(result), allow_retries=False)
 
 
-def _materialisation(
-    name: str, slot: str, outcome: CellOutcome, log: MaterializationLog, diary: Diary
-) -> dg.MaterializeResult[None]:
-    record = outcome.records[slot]
-    metadata = diary.metadata(record)
-    metadata["stored"] = "computed now" if slot in outcome.computed else "was stored"
-    return dg.MaterializeResult(
-        asset_key=step_key(name, slot),
-        metadata=metadata,
-        data_version=dg.DataVersion(record.key),
-        tags=log.step_tags(slot, outcome, record, log.pointer()),
+def _told(
+    context: dg.AssetExecutionContext, log: MaterializationLog, made: Iterable[dg.AssetMaterialization]
+) -> Iterator[Told]:
+    """Log materialisations together, but for outputs that others wait for in the same run: these have to be yielded.
+
+    Dagster takes milliseconds for an output that is yielded, the more, the more there are. The events that are logged
+    are handed on, so that they are among those of a run in this process.
+    """
+    step = context.get_step_execution_context()
+    by_output = context.job_def.dependency_structure.output_to_downstream_inputs_for_node(
+        step.node_handle.name
     )
+    awaited = {
+        context.assets_def.keys_by_output_name[output.output_name]
+        for output, after in by_output.items()
+        if after
+    }
+    pending: list[dg.AssetMaterialization] = []
+    for one in made:
+        if one.asset_key not in awaited:
+            pending.append(one)
+            continue
+        yield from log.log(pending)
+        pending = []
+        version = dg.DataVersion((one.tags or {})[DATA_VERSION_TAG])
+        yield dg.MaterializeResult(
+            asset_key=one.asset_key, metadata=one.metadata, data_version=version, tags=one.tags
+        )
+    yield from log.log(pending)
 
 
 def workflow_job(workflow: Workflow, needs: Mapping[str, Any]) -> Any:

@@ -1,5 +1,6 @@
 """What came of a workflow's run is read from Dagster's events, also while it goes on."""
 
+import time
 from typing import Any
 
 import dagster as dg
@@ -34,11 +35,29 @@ def after(broken: int) -> int:
 
 @step
 def apart(first: int, ctx: Any) -> int:
-    SEEN.append(run_document(*ctx.resources["run"]))
-    return 2 * first
+    """Wait until it is known to run: what is told of steps is written in batches."""
+    patience = time.monotonic() + 30
+    while True:
+        told = run_document(*ctx.resources["run"])
+        if told["steps"][-1]["status"] == "running" or time.monotonic() > patience:
+            SEEN.append(told)
+            return 2 * first
+        time.sleep(0.05)
 
 
-def ran(*steps: Any, **options: Any) -> tuple[dg.DagsterInstance, str]:
+@step
+def listed(n: int) -> list[int]:
+    return list(range(n, n + 5))
+
+
+@step(mode="each")
+def squared(listed: int) -> int:
+    return listed**2
+
+
+def ran(
+    *steps: Any, store: Any = None, resources: Any = None, **options: Any
+) -> tuple[dg.DagsterInstance, str]:
     workflow = Workflow("told", list(steps), inputs={"n": 1})
     instance = dg.DagsterInstance.ephemeral()
     run: list[Any] = [instance]
@@ -49,7 +68,8 @@ def ran(*steps: Any, **options: Any) -> tuple[dg.DagsterInstance, str]:
         run[1:] = [context.run.run_id]
         return run
 
-    defs = to_dagster(workflow, store=MemoryStore(), resources={"run": running})
+    resources = {"run": running} if resources is None else resources
+    defs = to_dagster(workflow, store=store or MemoryStore(), resources=resources)
     result = defs.resolve_job_def("told").execute_in_process(
         instance=instance, raise_on_error=False, **options
     )
@@ -89,6 +109,40 @@ def test_while_a_run_goes_on_steps_are_pending_and_running() -> None:
     assert during["status"] == "running"
     assert [one["status"] for one in during["steps"]] == ["completed", "running"]
     assert run_document(instance, run)["status"] == "completed"
+
+
+def test_what_is_stored_is_known_to_be_completed_before_anything_is_computed() -> None:
+    SEEN.clear()
+    store = MemoryStore()
+    Workflow("told", [first], inputs={"n": 1}).run(store)
+    ran(first, apart, store=store)
+    (during,) = SEEN
+    assert [one["status"] for one in during["steps"]] == ["completed", "running"]
+
+
+def engine_events(instance: dg.DagsterInstance, run: str) -> list[str]:
+    """What is told of steps as they begin and end."""
+    messages = [entry.dagster_event.message or "" for entry in instance.all_logs(run) if entry.dagster_event]
+    return [one.partition(" took")[0] for one in messages if one.startswith("Step '")]
+
+
+@pytest.mark.parametrize("backend", ["serial", "threads", "processes"])
+def test_that_a_step_begins_and_ends_is_told_once_wherever_it_is_executed(backend: str) -> None:
+    config = {"ops": {"told__steps": {"config": {"backend": backend, "workers": 1}}}}
+    instance, run = ran(first, resources={}, run_config=config)
+    assert engine_events(instance, run) == ["Step 'first' begins", "Step 'first'"]
+    (told,) = run_document(instance, run)["steps"]
+    assert told["status"] == "completed"
+
+
+def test_a_step_on_each_item_is_told_of_as_one() -> None:
+    instance, run = ran(listed, squared)
+    assert engine_events(instance, run) == [
+        "Step 'listed' begins",
+        "Step 'listed'",
+        "Step 'squared' begins",
+        "Step 'squared'",
+    ]
 
 
 def test_a_step_that_ran_when_its_process_was_ended_has_failed() -> None:

@@ -297,6 +297,51 @@ def test_an_asset_of_the_users_own_reads_a_step_in_the_same_run(instance: dg.Dag
     assert store.load_asset(("doubled",)) == 40
 
 
+def test_what_waits_for_a_step_in_the_same_run_is_executed_after_it(instance: dg.DagsterInstance) -> None:
+    store = MemoryStore()
+    defs = to_dagster(cruncher(), store=store)
+    order: list[str] = []
+
+    @dg.asset_check(asset=["cruncher", "squares"])
+    def positive() -> dg.AssetCheckResult:
+        order.append("check")
+        return dg.AssetCheckResult(passed=True)
+
+    @dg.asset(deps=[["cruncher", "evens"], ["cruncher", "numbers"]])
+    def copied() -> None:
+        order.append("asset")
+
+    both = dg.Definitions(assets=[copied], asset_checks=[positive])
+    merged = dg.Definitions.merge(defs, both)
+    job = merged.resolve_implicit_global_asset_job_def()
+    result = job.execute_in_process(instance=instance)
+    assert sorted(order) == ["asset", "check"]
+    events = [entry.dagster_event for entry in instance.all_logs(result.run_id)]
+    made = [one.asset_key.path[-1] for one in events if one and one.is_step_materialization and one.asset_key]
+    assert sorted(made) == ["copied", "count", "evens", "numbers", "squares", "total", "weights"], "each once"
+    assert made.index("evens") < made.index("squares") < made.index("total")
+
+
+def test_a_run_in_this_process_gives_the_materialisations(bench: WorkflowBench) -> None:
+    result = bench.job()
+    made = result.asset_materializations_for_node("cruncher__steps")
+    assert [one.asset_key.path[-1] for one in made] == ["numbers", "evens", "squares", "total", "count"]
+    assert made[-2].metadata["preview"].value == "20"
+
+
+def test_each_materialisation_says_what_it_was_made_from(bench: WorkflowBench) -> None:
+    bench.job()
+    event = bench.instance.get_latest_materialization_event(dg.AssetKey(["cruncher", "squares"]))
+    before = bench.instance.fetch_materializations(dg.AssetKey(["cruncher", "evens"]), limit=1).records[0]
+    assert event is not None
+    assert event.asset_materialization is not None
+    tags = event.asset_materialization.tags or {}
+    made = before.asset_materialization
+    assert made is not None
+    assert tags["dagster/input_data_version/cruncher/evens"] == (made.tags or {})["dagster/data_version"]
+    assert int(tags["dagster/input_event_pointer/cruncher/evens"]) >= before.storage_id
+
+
 def test_an_asset_feeds_a_workflow(instance: dg.DagsterInstance) -> None:
     readings = asset_source("lab/readings")
 
