@@ -31,8 +31,9 @@ def step_entry(
     metrics: Mapping[str, Any] | None = None,
     seconds: float | None = None,
     error: Mapping[str, str] | None = None,
+    items: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
-    """Give what a document tells of a step."""
+    """Give what a document tells of a step; how many items came to what is told of a step on each."""
     return {
         "id": step,
         "status": status,
@@ -40,6 +41,7 @@ def step_entry(
         "metrics": Writer(_refused).write(dict(metrics or {})),
         "seconds": seconds,
         "error": None if error is None else dict(error),
+        "items": None if items is None else dict(items),
     }
 
 

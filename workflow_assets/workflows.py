@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -13,7 +14,7 @@ from workflow_assets.cards import grid_card, story_card
 from workflow_assets.compositions import Composition
 from workflow_assets.datums import Datum
 from workflow_assets.declarations import Declaration
-from workflow_assets.errors import UnknownNameError, WorkflowFailedError, did_you_mean
+from workflow_assets.errors import ItemsFailedError, UnknownNameError, WorkflowFailedError, did_you_mean
 from workflow_assets.executions import Execution
 from workflow_assets.hooks import Hooks, read_hooks
 from workflow_assets.items import items_key
@@ -32,6 +33,8 @@ from workflow_assets.views import flow, grid, line, process
 
 _LARGE = 64_000_000
 """Bytes of a datum whose items are not shown one by one."""
+
+_ITEMS_FAILED = ItemsFailedError.__name__
 
 EVERYTHING = "everything"
 """What the run over all rows is called beside samples."""
@@ -258,6 +261,21 @@ class WorkflowResult:
         table = self.store.load(record)
         return [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
 
+    def item_counts(self, step: str) -> dict[str, int] | None:
+        """Count the items of a step on each by what they came to; those "stored" were completed before this run.
+
+        None for a step that is called on the whole, or was not called on its items.
+        """
+        failure = self.failures.get(step)
+        called = self.states[step] == COMPLETED or (failure is not None and failure.kind == _ITEMS_FAILED)
+        if not called or not self.workflow.wired.nodes[step].step.over:
+            return None
+        table = self.items(step)
+        counts = Counter(item["status"] for item in table)
+        fresh = step in self.computed or step not in self._outcome.records
+        stored = [item for item in table if item["status"] == COMPLETED and not (fresh and item["seconds"])]
+        return {**{state: counts[state] for state in (COMPLETED, FAILED, SKIPPED)}, "stored": len(stored)}
+
     def cause(self, step: str) -> str:
         """Give the step whose failure cost this one its value; "" where it has one."""
         failure = self._outcome.failures.get(step)
@@ -330,6 +348,7 @@ class WorkflowResult:
                     {f"{slot}.{name}" if name else slot: value for name, value in metrics.items()},
                     None if record is None else record.seconds,
                     None if failure is None else error_entry(failure),
+                    self.item_counts(slot),
                 )
             )
         return document(self.workflow.name, self.status, steps)

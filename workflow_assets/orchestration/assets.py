@@ -281,7 +281,7 @@ def step_spec(declaration: Declaration, slot: str, versions: CodeVersions, **mor
         "random": step.random,
         "provenance": TRACING,
     }
-    if (schema := column_schema(step.returns)) is not None:
+    if (schema := column_schema(step.gives)) is not None:
         metadata["dagster/column_schema"] = schema
     return dg.AssetSpec(
         step_key(declaration.name, slot),

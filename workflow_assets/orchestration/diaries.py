@@ -15,12 +15,12 @@ import dagster as dg
 from dagster._core.events import DagsterEvent, EngineEventData
 
 from workflow_assets.echoes import Echo, Listener, echoing
-from workflow_assets.errors import excerpt, listing
+from workflow_assets.errors import listing
 from workflow_assets.executions import Execution
 from workflow_assets.mappings import FrozenDict
-from workflow_assets.orchestration.events import datum_metadata, report, step_event
+from workflow_assets.orchestration.events import report, step_event
+from workflow_assets.orchestration.exhibits import item_metadata
 from workflow_assets.scenes import COMPLETED, FAILED, SKIPPED
-from workflow_assets.store.base import Record, Store
 from workflow_assets.workflows import WorkflowResult
 
 logger = logging.getLogger("workflow_assets")
@@ -32,12 +32,6 @@ RUNNING = "running"
 
 PERIOD = 0.5
 """Seconds that an event is held back while others come: who follows a run is that far behind."""
-
-MOST_SHOWN = 10_000
-"""Bytes of a value that is loaded again, so that its metadata can show it."""
-
-EXCERPT = 300
-"""Characters that are shown of it."""
 
 STEP, STEPS, STATE, KIND, MESSAGE, TRACEBACK = "step", "steps", "state", "kind", "message", "traceback"
 
@@ -53,9 +47,8 @@ class Diary:
     As a context manager, it sees to it that nothing is left untold, and that what is told is not long in coming.
     """
 
-    def __init__(self, context: dg.AssetExecutionContext, store: Store) -> None:
+    def __init__(self, context: dg.AssetExecutionContext) -> None:
         self.context = context
-        self.store = store
         self._step = context.get_step_execution_context()
         self._listener = Listener(context.run.run_id, self._heard)
         self._pending: list[tuple[DagsterEvent, float]] = []
@@ -91,7 +84,12 @@ class Diary:
         """Tell of what failed and what was skipped for it; give it as one text, "" where all is well."""
         lines = []
         for slot, failure in result.failures.items():
-            told = {KIND: failure.kind, MESSAGE: failure.message, TRACEBACK: failure.traceback}
+            told: dict[str, Any] = {
+                KIND: failure.kind,
+                MESSAGE: failure.message,
+                TRACEBACK: failure.traceback,
+            }
+            told |= item_metadata(result, slot)
             self._tell_of(f"Step {slot!r} failed: {failure.kind}: {failure.message}", slot, FAILED, told)
             self.context.log.error("Step %r failed\n%s", slot, failure.traceback)
             skipped = [
@@ -105,13 +103,6 @@ class Diary:
                 were = "was" if len(skipped) == 1 else "were"
                 lines.append(f"{listing(skipped)} {were} skipped, since what step {slot!r} gives is missing.")
         return "\n".join(lines)
-
-    def metadata(self, record: Record) -> dict[str, Any]:
-        """Give the metadata of a materialisation; what is small is shown in it."""
-        metadata = datum_metadata(record)
-        if record.size <= MOST_SHOWN:
-            metadata["preview"] = excerpt(self.store.load(record), EXCERPT)
-        return metadata
 
     def _heard(self, echo: Echo, moment: float) -> None:
         if echo.seconds is None:

@@ -12,7 +12,8 @@ from workflow_assets.executions import Execution
 from workflow_assets.orchestration.assets import TRACING, plan_of, resource_names, resources_of, step_spec
 from workflow_assets.orchestration.configurations import RunConfig
 from workflow_assets.orchestration.diaries import Diary, workflow_tag
-from workflow_assets.orchestration.events import MaterializationLog
+from workflow_assets.orchestration.events import MaterializationLog, datum_metadata
+from workflow_assets.orchestration.exhibits import item_metadata, value_metadata
 from workflow_assets.orchestration.forms import configured, workflow_schema
 from workflow_assets.orchestration.io_managers import DATUMS
 from workflow_assets.orchestration.keys import job_name, source_key, step_key, steps_name
@@ -64,7 +65,7 @@ def workflow_assets(
             plan = plan_of(context, SingleRun.of(chosen), store)
         except WorkflowAssetsError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
-        with Diary(context, store) as diary:
+        with Diary(context) as diary:
             yield from _computed(
                 context,
                 chosen,
@@ -104,19 +105,25 @@ def _computed(
         record = store.find(plan.sources[one.name].key)
         assert record is not None, "the plan has stored it"
         tags = log.source_tags(one, record.key)
-        made.append(dg.AssetMaterialization(source_key(one), metadata=diary.metadata(record), tags=tags))
+        told = {**datum_metadata(record), **value_metadata(store, record)}
+        made.append(dg.AssetMaterialization(source_key(one), metadata=told, tags=tags))
+    result = WorkflowResult(workflow, outcome, store, frozenset(slots))
     # An upper bound of what ids the events of this run have: each is made from those before it.
     pointer = str(int(log.pointer()) + len(made) + len(slots))
     for slot in slots:
         if (record := outcome.records.get(slot)) is not None:
-            metadata = diary.metadata(record)
-            metadata["stored"] = "computed now" if slot in outcome.computed else "was stored"
+            told = {**datum_metadata(record), **value_metadata(store, record), **item_metadata(result, slot)}
+            told["stored"] = "computed now" if slot in outcome.computed else "was stored"
             tags = log.step_tags(slot, outcome, record, pointer)
-            made.append(dg.AssetMaterialization(step_key(workflow.name, slot), metadata=metadata, tags=tags))
+            made.append(dg.AssetMaterialization(step_key(workflow.name, slot), metadata=told, tags=tags))
     yield from _told(context, log, made)
-    result = WorkflowResult(workflow, outcome, store, frozenset(slots))
     if result.failures:
-        raise dg.Failure(diary.close(result), allow_retries=False)
+        items = {
+            f"{slot}: {name}": one
+            for slot in result.failures
+            for name, one in item_metadata(result, slot).items()
+        }
+        raise dg.Failure(diary.close(result), metadata=items, allow_retries=False)
 
 
 def _told(

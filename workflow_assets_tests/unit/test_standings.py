@@ -72,7 +72,8 @@ def test_the_document_tells_what_came_of_each_step(failing):
     }
     by_id = {one["id"]: one for one in document["steps"]}
     assert all(
-        one.keys() == {"id", "status", "key", "metrics", "seconds", "error"} for one in document["steps"]
+        one.keys() == {"id", "status", "key", "metrics", "seconds", "error", "items"}
+        for one in document["steps"]
     )
     assert by_id["scale"]["metrics"] == {"scale": 10.0}
     assert by_id["scale_3"]["metrics"] == {"scale_3": {"$float": "inf"}}
