@@ -27,7 +27,7 @@ Watch = Callable[[dict[str, Any]], object]
 def step_entry(
     step: str,
     status: str,
-    key: str,
+    key: str | None,
     metrics: Mapping[str, Any] | None = None,
     seconds: float | None = None,
     error: Mapping[str, str] | None = None,
@@ -52,6 +52,11 @@ def _refused(value: Any, _: str) -> Any:
 def error_entry(failure: Failure) -> dict[str, str]:
     """Give what a document tells of an exception."""
     return {"kind": failure.kind, "message": failure.message, "traceback": failure.traceback}
+
+
+def skipped_entry(cause: str) -> dict[str, str]:
+    """Give what a document tells of why a step was skipped: the one that failed."""
+    return {"kind": "Skipped", "message": f"it follows from {cause!r}, which failed", "traceback": ""}
 
 
 def error_of(error: BaseException) -> dict[str, str]:
@@ -116,14 +121,15 @@ class Standings:
     def document(self, status: str = RUNNING) -> dict[str, Any]:
         """Give the document as it is now."""
         entries = []
-        failed: set[str] = set()
+        causes: dict[str, str] = {}
         for slot, node in self._wired.nodes.items():
             state = self._states[slot]
-            follows = any(name in failed for name in node.inputs.values())
-            if state == FAILED or (follows and state == PENDING):
-                failed.add(slot)
-            state = SKIPPED if follows and state == PENDING else state
             error = self._errors.get(slot) if state == FAILED else None
+            cause = next((causes[name] for name in node.inputs.values() if name in causes), None)
+            if state == FAILED:
+                causes[slot] = slot
+            elif cause is not None and state == PENDING:
+                causes[slot], state, error = cause, SKIPPED, skipped_entry(cause)
             entries.append(step_entry(slot, state, self._keys[slot], None, self._seconds.get(slot), error))
         return document(self._name, status, entries)
 

@@ -25,7 +25,15 @@ from workflow_assets.previews import items_of
 from workflow_assets.registries import Registry
 from workflow_assets.samples import OnSample, Rows, SampleRun, label_of, sampled
 from workflow_assets.scenes import COMPLETED, FAILED, PENDING, SKIPPED, Column, Story
-from workflow_assets.standings import Standings, Watch, document, error_entry, planned_keys, step_entry
+from workflow_assets.standings import (
+    Standings,
+    Watch,
+    document,
+    error_entry,
+    planned_keys,
+    skipped_entry,
+    step_entry,
+)
 from workflow_assets.store.base import MemoryStore, Record, Store
 from workflow_assets.tellings import hint_text, story_of
 from workflow_assets.treatments import BASELINE
@@ -338,7 +346,6 @@ class WorkflowResult:
         steps = []
         for slot, state in self.states.items():
             record = self._outcome.records.get(slot)
-            failure = self.failures.get(slot)
             metrics = {} if record is None else record.metrics
             steps.append(
                 step_entry(
@@ -347,11 +354,16 @@ class WorkflowResult:
                     self._outcome.key(slot),
                     {f"{slot}.{name}" if name else slot: value for name, value in metrics.items()},
                     None if record is None else record.seconds,
-                    None if failure is None else error_entry(failure),
+                    self._error(slot, state),
                     self.item_counts(slot),
                 )
             )
         return document(self.workflow.name, self.status, steps)
+
+    def _error(self, slot: str, state: str) -> dict[str, str] | None:
+        if state == SKIPPED:
+            return skipped_entry(self.cause(slot))
+        return error_entry(self.failures[slot]) if state == FAILED else None
 
     @cached_property
     def story(self) -> Story:

@@ -1,7 +1,8 @@
 """Accounts: what came of a workflow's run on Dagster, as a document, also while it goes on."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
@@ -10,20 +11,19 @@ from dagster._core.events.log import EventLogEntry
 
 from workflow_assets.errors import UnknownNameError, did_you_mean
 from workflow_assets.orchestration.diaries import (
+    KEYS,
     KIND,
     MESSAGE,
-    RUNNING,
     STATE,
     STEP,
     STEPS,
     TRACEBACK,
     WORKFLOW,
 )
+from workflow_assets.orchestration.exhibits import ITEMS
 from workflow_assets.orchestration.keys import step_key, steps_name
-from workflow_assets.scenes import COMPLETED, FAILED, PENDING, SKIPPED
-
-FORMAT, KIND_OF_DOCUMENT = "1", "result"
-
+from workflow_assets.scenes import COMPLETED, FAILED, PENDING, RUNNING, SKIPPED
+from workflow_assets.standings import document, step_entry
 
 METRIC = "metric"
 
@@ -65,29 +65,37 @@ def run_document(instance: dg.DagsterInstance, run_id: str, workflow: str | None
     name = next(iter(known)) if workflow is None else workflow
     if name not in known:
         raise UnknownNameError(f"run {run_id!r} is not of workflow {name!r}: {did_you_mean(name, known)}")
-    steps = {step: _step(step) for step in known[name]}
+    steps = {step: _Told() for step in known[name]}
     error = None
     for entry in instance.all_logs(run_id, of_type=_TELLING):
-        error = _told(entry, name, steps) or error
-    status = _STATUSES.get(run.status, PENDING)
+        error = _heard(entry, name, steps) or error
     if run.is_finished:
-        for step in steps.values():
-            if step["status"] == RUNNING:  # its process was ended
-                message = "the run ended while it was computed"
-                step |= {
-                    "status": FAILED,
-                    "error": {"kind": "Interrupted", "message": message, "traceback": ""},
-                }
-    document: dict[str, Any] = {
-        "format": FORMAT,
-        "kind": KIND_OF_DOCUMENT,
-        "workflow": name,
-        "status": status,
-        "steps": list(steps.values()),
-    }
-    if error is not None and not any(step["error"] for step in steps.values()):
-        document["error"] = error  # of the run as a whole: its configuration, or the store
-    return document
+        for one in steps.values():
+            if one.state == RUNNING:  # its process was ended
+                one.state, one.error = FAILED, _INTERRUPTED
+    entries = [
+        step_entry(slot, one.state, one.key, one.metrics, one.seconds, one.error, one.items)
+        for slot, one in steps.items()
+    ]
+    told = document(name, _STATUSES.get(run.status, PENDING), entries)
+    if error is not None and not any(one.error for one in steps.values()):
+        told["error"] = error  # of the run as a whole: its configuration, or the store
+    return told
+
+
+_INTERRUPTED = {"kind": "Interrupted", "message": "the run ended while it was computed", "traceback": ""}
+
+
+@dataclass
+class _Told:
+    """What events tell of a step."""
+
+    state: str = PENDING
+    key: str | None = None
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float | None = None
+    error: Mapping[str, str] | None = None
+    items: Mapping[str, int] | None = None
 
 
 def _workflows(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dict[str, list[str]]:
@@ -102,11 +110,7 @@ def _workflows(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dict[str, li
     return found
 
 
-def _step(name: str) -> dict[str, Any]:
-    return {"id": name, "status": PENDING, "key": None, "metrics": {}, "seconds": None, "error": None}
-
-
-def _told(entry: EventLogEntry, workflow: str, steps: Mapping[str, dict[str, Any]]) -> dict[str, str] | None:
+def _heard(entry: EventLogEntry, workflow: str, steps: Mapping[str, _Told]) -> dict[str, str] | None:
     """Note what an event tells of the workflow's steps; give the error that it tells of the whole."""
     event = entry.dagster_event
     if event is None:
@@ -116,48 +120,43 @@ def _told(entry: EventLogEntry, workflow: str, steps: Mapping[str, dict[str, Any
         made = data.materialization
         slot = made.asset_key.path[-1]
         if slot in steps and made.asset_key == step_key(workflow, slot):
-            steps[slot] |= _completed(slot, {name: one.value for name, one in made.metadata.items()})
+            _note_made(steps[slot], slot, {name: one.value for name, one in made.metadata.items()})
     elif isinstance(data, EngineEventData) and event.step_key == steps_name(workflow):
         told: Any = {name: one.value for name, one in data.metadata.items()}
+        for slot, key in told.get(KEYS, {}).items():
+            steps[slot].key = key
         for slot in told.get(STEPS, [told.get(STEP)]):
             if slot in steps:
                 _note(steps[slot], told)
     elif (error := getattr(data, "error", None)) is not None:
         cause = error.cause or error
-        return {
-            "kind": cause.cls_name or "",
-            "message": cause.message.strip(),
-            "traceback": cause.to_string(),
-        }
+        return {KIND: cause.cls_name or "", MESSAGE: cause.message.strip(), TRACEBACK: cause.to_string()}
     return None
 
 
-def _completed(slot: str, metadata: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "status": COMPLETED,
-        "key": metadata["key"],
-        "metrics": dict(_metrics(slot, metadata)),
-        "seconds": metadata["seconds"],
-        "error": None,
-    }
-
-
-def _metrics(slot: str, metadata: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for name, value in metadata.items():
+def _note_made(step: _Told, slot: str, told: Mapping[str, Any]) -> None:
+    metrics = {}
+    for name, value in told.items():
         kind, _, metric = name.partition(": ")
         if kind == METRIC:
-            yield f"{slot}.{metric}" if metric else slot, value
+            metrics[f"{slot}.{metric}" if metric else slot] = value
+    step.state, step.error = COMPLETED, None
+    step.key, step.metrics, step.seconds, step.items = told["key"], metrics, told["seconds"], _items(told)
 
 
-def _note(step: dict[str, Any], told: Mapping[str, Any]) -> None:
-    state = told[STATE]
-    step["status"] = state
-    step["error"] = None
-    if state == COMPLETED:
-        step["seconds"] = told.get("seconds")
-    elif state in (FAILED, SKIPPED):
-        step["error"] = {
-            "kind": told.get(KIND, "Skipped"),
-            "message": told[MESSAGE],
-            "traceback": told.get(TRACEBACK, ""),
-        }
+def _note(step: _Told, told: Mapping[str, Any]) -> None:
+    step.state, step.error = told[STATE], None
+    step.items = _items(told)
+    if step.state == COMPLETED:
+        step.seconds = told.get("seconds")
+    elif step.state in (FAILED, SKIPPED):
+        step.error = {KIND: told[KIND], MESSAGE: told[MESSAGE], TRACEBACK: told.get(TRACEBACK, "")}
+
+
+def _items(told: Mapping[str, Any]) -> dict[str, int] | None:
+    counts = {
+        name.removeprefix(f"{ITEMS}: "): value
+        for name, value in told.items()
+        if name.startswith(f"{ITEMS}: ")
+    }
+    return counts or None

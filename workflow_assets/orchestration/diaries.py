@@ -20,7 +20,8 @@ from workflow_assets.executions import Execution
 from workflow_assets.mappings import FrozenDict
 from workflow_assets.orchestration.events import report, step_event
 from workflow_assets.orchestration.exhibits import item_metadata
-from workflow_assets.scenes import COMPLETED, FAILED, SKIPPED
+from workflow_assets.scenes import COMPLETED, FAILED, RUNNING, SKIPPED
+from workflow_assets.standings import skipped_entry
 from workflow_assets.workflows import WorkflowResult
 
 logger = logging.getLogger("workflow_assets")
@@ -28,12 +29,11 @@ logger = logging.getLogger("workflow_assets")
 WORKFLOW = "workflow_assets/workflow"
 """The tag of the op of a workflow: its name, and its steps in their order."""
 
-RUNNING = "running"
-
 PERIOD = 0.5
 """Seconds that an event is held back while others come: who follows a run is that far behind."""
 
-STEP, STEPS, STATE, KIND, MESSAGE, TRACEBACK = "step", "steps", "state", "kind", "message", "traceback"
+STEP, STEPS, STATE, KEYS = "step", "steps", "state", "keys"
+KIND, MESSAGE, TRACEBACK = "kind", "message", "traceback"
 
 
 def workflow_tag(name: str, steps: Sequence[str]) -> dict[str, str]:
@@ -74,14 +74,18 @@ class Diary:
         """Give an execution whose steps are told of as they begin and end."""
         return replace(execution, hooks=(*execution.hooks, echoing()))
 
-    def note_stored(self, slots: Sequence[str]) -> None:
-        """Tell that steps will not be computed, since what they give is stored."""
-        if slots:
-            were = "is" if len(slots) == 1 else "are"
-            self._tell(f"{listing(slots)} {were} stored", {STEPS: list(slots), STATE: COMPLETED})
+    def begin(self, keys: Mapping[str, str], stored: Sequence[str]) -> None:
+        """Tell the keys of what the steps give, and which of these are stored, so that they will not be computed."""
+        said = f"The data of {len(stored)} of {len(keys)} steps are stored"
+        self._tell(said, {KEYS: dict(keys), STEPS: list(stored), STATE: COMPLETED})
 
     def close(self, result: WorkflowResult) -> str:
         """Tell of what failed and what was skipped for it; give it as one text, "" where all is well."""
+        transient = [slot for slot, state in result.states.items() if state == COMPLETED]
+        transient = [slot for slot in transient if result.workflow.wired.nodes[slot].step.transient]
+        if transient:
+            said = f"{listing(transient)} {'is' if len(transient) == 1 else 'are'} transient: nothing is kept"
+            self._tell(said, {STEPS: transient, STATE: COMPLETED})
         lines = []
         for slot, failure in result.failures.items():
             told: dict[str, Any] = {
@@ -96,8 +100,8 @@ class Diary:
                 one for one, state in result.states.items() if state == SKIPPED and result.cause(one) == slot
             ]
             for one in skipped:
-                reason = f"it follows from {slot!r}, which failed"
-                self._tell_of(f"Step {one!r} was skipped: {reason}", one, SKIPPED, {MESSAGE: reason})
+                entry = skipped_entry(slot)
+                self._tell_of(f"Step {one!r} was skipped: {entry[MESSAGE]}", one, SKIPPED, entry)
             lines.append(f"{failure}\n{failure.traceback}".rstrip())
             if skipped:
                 were = "was" if len(skipped) == 1 else "were"

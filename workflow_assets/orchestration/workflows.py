@@ -94,11 +94,12 @@ def _computed(
     log = MaterializationLog(context, plan.declaration, plan, slots)
     keys = planned_keys(plan)
     stored = store.find_all(keys[slot] for slot in slots)
-    diary.note_stored([slot for slot in slots if keys[slot] in stored and slot not in force])
+    diary.begin(keys, [slot for slot in slots if keys[slot] in stored and slot not in force])
     with forwarded(context.log, "{step}: "):
         (outcome,) = diary.following(execution).cells(
             plan, store, plan.cells(), slots, force=force, run_id=context.run.run_id
         )
+    diary.write()  # before the materialisations, as it was
     log.tell_sources(but=[one.name for one in inputs])
     made = []
     for one in inputs:
@@ -107,7 +108,8 @@ def _computed(
         tags = log.source_tags(one, record.key)
         told = {**datum_metadata(record), **value_metadata(store, record)}
         made.append(dg.AssetMaterialization(source_key(one), metadata=told, tags=tags))
-    result = WorkflowResult(workflow, outcome, store, frozenset(slots))
+    whole = slots == list(plan.declaration.asset_slots)
+    result = WorkflowResult(workflow, outcome, store, frozenset(keys if whole else slots))
     # An upper bound of what ids the events of this run have: each is made from those before it.
     pointer = str(int(log.pointer()) + len(made) + len(slots))
     for slot in slots:
@@ -117,13 +119,14 @@ def _computed(
             tags = log.step_tags(slot, outcome, record, pointer)
             made.append(dg.AssetMaterialization(step_key(workflow.name, slot), metadata=told, tags=tags))
     yield from _told(context, log, made)
-    if result.failures:
+    said = diary.close(result)
+    if said:
         items = {
             f"{slot}: {name}": one
             for slot in result.failures
             for name, one in item_metadata(result, slot).items()
         }
-        raise dg.Failure(diary.close(result), metadata=items, allow_retries=False)
+        raise dg.Failure(said, metadata=items, allow_retries=False)
 
 
 def _told(

@@ -1,5 +1,6 @@
 """What came of a workflow's run is read from Dagster's events, also while it goes on."""
 
+import math
 import time
 from typing import Any
 
@@ -99,7 +100,73 @@ def test_steps_are_completed_failed_and_skipped_with_keys_metrics_and_tracebacks
     assert (error["kind"], error["message"]) == ("ValueError", "bang [2]")
     assert "in broken" in error["traceback"]
     assert steps["after"]["error"]["message"] == "it follows from 'broken', which failed"
-    assert steps["passing"]["key"] is None
+    assert len(steps["broken"]["key"]) == 40, "what failed and what keeps nothing have keys, too"
+
+
+@step
+def endless_mean(first: int) -> float:
+    return math.inf
+
+
+@step(mode="each", version="1")
+def odd(listed: int) -> int:
+    if listed % 2 == 0:
+        raise ValueError(f"{listed} is even")
+    return listed
+
+
+@step
+def of_odd(odd: list[int]) -> int:
+    return sum(odd)
+
+
+@step(mode="each", version="1")
+def after_odd(odd: int) -> int:
+    return odd
+
+
+@step
+def after_after(after: int, of_odd: int) -> int:
+    return after + of_odd
+
+
+EVERY_OUTCOME: list[Any] = [
+    *(first, passing, broken, after, endless_mean, listed, squared, odd, of_odd, after_odd, after_after),
+]
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_dagster_and_plain_python_tell_the_same_of_the_same_outcome(stored: bool) -> None:
+    """All but the times, whatever was there before."""
+    theirs, ours = MemoryStore(), MemoryStore()
+    workflow = Workflow("told", EVERY_OUTCOME, inputs={"n": 1})
+    if stored:
+        workflow.run(theirs)
+        workflow.run(ours)
+    told = run_document(*ran(*EVERY_OUTCOME, store=theirs, resources={}))
+    plain = workflow.run(ours).document()
+    assert {one["id"]: one["status"] for one in told["steps"]} == {
+        "first": "completed",
+        "passing": "completed",
+        "broken": "failed",
+        "after": "skipped",
+        "endless_mean": "completed",
+        "listed": "completed",
+        "squared": "completed",
+        "odd": "failed",
+        "of_odd": "skipped",
+        "after_odd": "skipped",
+        "after_after": "skipped",
+    }
+    items = {one["id"]: one["items"] for one in told["steps"]}
+    completed = {"squared": 5, "odd": 3}
+    assert {name: one for name, one in items.items() if one is not None} == {
+        name: {"completed": many, "failed": 5 - many, "skipped": 0, "stored": many if stored else 0}
+        for name, many in completed.items()
+    }
+    for one in (*told["steps"], *plain["steps"]):
+        del one["seconds"]
+    assert told == plain
 
 
 def test_while_a_run_goes_on_steps_are_pending_and_running() -> None:

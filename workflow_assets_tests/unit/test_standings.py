@@ -82,7 +82,11 @@ def test_the_document_tells_what_came_of_each_step(failing):
     error = by_id["boom"]["error"]
     assert (error["kind"], error["message"]) == ("ValueError", "bang \x1b\ud800")
     assert "in boom" in error["traceback"]
-    assert by_id["scale_2"]["error"] is None
+    assert by_id["scale_2"]["error"] == {
+        "kind": "Skipped",
+        "message": "it follows from 'boom', which failed",
+        "traceback": "",
+    }
     assert by_id["scale_2"]["key"]
 
 
