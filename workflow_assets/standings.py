@@ -67,15 +67,18 @@ def error_of(error: BaseException) -> dict[str, str]:
     return {"kind": kind, "message": message, "traceback": "".join([*lines, f"{kind}: {message}"])}
 
 
-def document(workflow: str, status: str, steps: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Give the document of a run, finished or not."""
-    return {
+def document(
+    workflow: str, status: str, steps: Iterable[Mapping[str, Any]], sampled: Mapping[str, int] | None = None
+) -> dict[str, Any]:
+    """Give the document of a run, finished or not; `sampled` says of how many rows of what, if it is of a sample."""
+    told = {
         "format": FORMAT,
         "kind": "result",
         "workflow": workflow,
         "status": status,
         "steps": [dict(step) for step in steps],
     }
+    return told | ({"sample": dict(sampled)} if sampled else {})
 
 
 def planned_keys(plan: Plan) -> dict[str, str]:
@@ -95,10 +98,17 @@ class Standings:
         keys: of the data of its steps.
         stored: the steps whose data are there before the run.
         watch: what is told; one that raises is logged once, and the run goes on.
+        sampled: how many rows of what are read, if not all.
     """
 
     def __init__(
-        self, name: str, wired: WiredSteps, keys: Mapping[str, str], stored: Iterable[str], watch: Watch
+        self,
+        name: str,
+        wired: WiredSteps,
+        keys: Mapping[str, str],
+        stored: Iterable[str],
+        watch: Watch,
+        sampled: Mapping[str, int] | None = None,
     ) -> None:
         if not callable(watch):
             raise DeclarationError("run", [f"watch = {excerpt(watch)}: expected a function of one argument"])
@@ -109,6 +119,7 @@ class Standings:
         self._seconds: dict[str, float] = {}
         self._errors: dict[str, dict[str, str]] = {}
         self._watch = watch
+        self._sampled = sampled
         self._lock = threading.Lock()
         self._raised = False
 
@@ -131,7 +142,7 @@ class Standings:
             elif cause is not None and state == PENDING:
                 causes[slot], state, error = cause, SKIPPED, skipped_entry(cause)
             entries.append(step_entry(slot, state, self._keys[slot], None, self._seconds.get(slot), error))
-        return document(self._name, status, entries)
+        return document(self._name, status, entries, self._sampled)
 
     def tell(self, told: dict[str, Any]) -> None:
         """Hand a document to whoever watches."""

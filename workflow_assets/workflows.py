@@ -162,7 +162,7 @@ class Workflow(Alterable):
             keys = planned_keys(plan)
             stored = set(store.find_all(keys.values()))
             there = [slot for slot, key in keys.items() if key in stored and slot not in force]
-            standings = Standings(self.name, self.wired, keys, there, watch)
+            standings = Standings(self.name, self.wired, keys, there, watch, limits)
             shared = chosen is None or chosen.capabilities.shares_memory
             execution = replace(execution, hooks=(*execution.hooks, standings.hooks(steps=shared)))
         (outcome,) = execution.cells(plan, store, plan.cells(), steps, force=tuple(force))
@@ -358,7 +358,7 @@ class WorkflowResult:
                     self.item_counts(slot),
                 )
             )
-        return document(self.workflow.name, self.status, steps)
+        return document(self.workflow.name, self.status, steps, self.sampled)
 
     def _error(self, slot: str, state: str) -> dict[str, str] | None:
         if state == SKIPPED:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
-from dagster._core.events import EngineEventData, StepMaterializationData
+from dagster._core.events import AssetObservationData, EngineEventData, StepMaterializationData
 from dagster._core.events.log import EventLogEntry
 
 from workflow_assets.errors import UnknownNameError, did_you_mean
@@ -20,7 +20,7 @@ from workflow_assets.orchestration.diaries import (
     TRACEBACK,
     WORKFLOW,
 )
-from workflow_assets.orchestration.exhibits import ITEMS
+from workflow_assets.orchestration.exhibits import ITEMS, SAMPLE
 from workflow_assets.orchestration.keys import step_key, steps_name
 from workflow_assets.scenes import COMPLETED, FAILED, PENDING, RUNNING, SKIPPED
 from workflow_assets.standings import document, step_entry
@@ -38,6 +38,7 @@ _STATUSES = {
 _TELLING = {
     dg.DagsterEventType.ENGINE_EVENT,
     dg.DagsterEventType.ASSET_MATERIALIZATION,
+    dg.DagsterEventType.ASSET_OBSERVATION,
     dg.DagsterEventType.STEP_FAILURE,
     dg.DagsterEventType.RUN_FAILURE,
 }
@@ -67,8 +68,9 @@ def run_document(instance: dg.DagsterInstance, run_id: str, workflow: str | None
         raise UnknownNameError(f"run {run_id!r} is not of workflow {name!r}: {did_you_mean(name, known)}")
     steps = {step: _Told() for step in known[name]}
     error = None
+    sampled: dict[str, int] = {}
     for entry in instance.all_logs(run_id, of_type=_TELLING):
-        error = _heard(entry, name, steps) or error
+        error = _heard(entry, name, steps, sampled) or error
     if run.is_finished:
         for one in steps.values():
             if one.state == RUNNING:  # its process was ended
@@ -77,7 +79,7 @@ def run_document(instance: dg.DagsterInstance, run_id: str, workflow: str | None
         step_entry(slot, one.state, one.key, one.metrics, one.seconds, one.error, one.items)
         for slot, one in steps.items()
     ]
-    told = document(name, _STATUSES.get(run.status, PENDING), entries)
+    told = document(name, _STATUSES.get(run.status, PENDING), entries, sampled)
     if error is not None and not any(one.error for one in steps.values()):
         told["error"] = error  # of the run as a whole: its configuration, or the store
     return told
@@ -110,19 +112,22 @@ def _workflows(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dict[str, li
     return found
 
 
-def _heard(entry: EventLogEntry, workflow: str, steps: Mapping[str, _Told]) -> dict[str, str] | None:
+def _heard(
+    entry: EventLogEntry, workflow: str, steps: Mapping[str, _Told], sampled: dict[str, int]
+) -> dict[str, str] | None:
     """Note what an event tells of the workflow's steps; give the error that it tells of the whole."""
     event = entry.dagster_event
     if event is None:
         return None
     data = event.event_specific_data
-    if isinstance(data, StepMaterializationData):
-        made = data.materialization
+    if isinstance(data, StepMaterializationData | AssetObservationData):
+        made = data.materialization if isinstance(data, StepMaterializationData) else data.asset_observation
         slot = made.asset_key.path[-1]
         if slot in steps and made.asset_key == step_key(workflow, slot):
             _note_made(steps[slot], slot, {name: one.value for name, one in made.metadata.items()})
     elif isinstance(data, EngineEventData) and event.step_key == steps_name(workflow):
         told: Any = {name: one.value for name, one in data.metadata.items()}
+        sampled |= told.get(SAMPLE, {})
         for slot, key in told.get(KEYS, {}).items():
             steps[slot].key = key
         for slot in told.get(STEPS, [told.get(STEP)]):

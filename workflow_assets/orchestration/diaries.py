@@ -19,7 +19,7 @@ from workflow_assets.errors import listing
 from workflow_assets.executions import Execution
 from workflow_assets.mappings import FrozenDict
 from workflow_assets.orchestration.events import report, step_event
-from workflow_assets.orchestration.exhibits import item_metadata
+from workflow_assets.orchestration.exhibits import SAMPLE, item_metadata
 from workflow_assets.scenes import COMPLETED, FAILED, RUNNING, SKIPPED
 from workflow_assets.standings import skipped_entry
 from workflow_assets.workflows import WorkflowResult
@@ -74,10 +74,11 @@ class Diary:
         """Give an execution whose steps are told of as they begin and end."""
         return replace(execution, hooks=(*execution.hooks, echoing()))
 
-    def begin(self, keys: Mapping[str, str], stored: Sequence[str]) -> None:
-        """Tell the keys of what the steps give, and which of these are stored, so that they will not be computed."""
+    def begin(self, keys: Mapping[str, str], stored: Sequence[str], sampled: Mapping[str, int]) -> None:
+        """Tell the keys of what the steps give, which of these are stored, and of how many rows of what."""
         said = f"The data of {len(stored)} of {len(keys)} steps are stored"
-        self._tell(said, {KEYS: dict(keys), STEPS: list(stored), STATE: COMPLETED})
+        told: dict[str, Any] = {KEYS: dict(keys), STEPS: list(stored), STATE: COMPLETED}
+        self._tell(said, told | ({SAMPLE: dict(sampled)} if sampled else {}))
 
     def close(self, result: WorkflowResult) -> str:
         """Tell of what failed and what was skipped for it; give it as one text, "" where all is well."""

@@ -22,7 +22,12 @@ from dagster._core.definitions.data_version import (
     get_input_event_pointer_tag,
 )
 from dagster._core.definitions.metadata import normalize_metadata_value
-from dagster._core.events import DagsterEvent, DagsterEventBatchMetadata, StepMaterializationData
+from dagster._core.events import (
+    AssetObservationData,
+    DagsterEvent,
+    DagsterEventBatchMetadata,
+    StepMaterializationData,
+)
 from dagster._core.execution.context.system import StepExecutionContext
 from dagster._core.storage.tags import MULTIDIMENSIONAL_PARTITION_PREFIX
 
@@ -213,15 +218,25 @@ class MaterializationLog:
 
     def log(self, materializations: Sequence[dg.AssetMaterialization]) -> list[DagsterEvent]:
         """Log materialisations together; give the events."""
-        step = self.context.get_step_execution_context()
-        events = [
-            step_event(
-                step, dg.DagsterEventType.ASSET_MATERIALIZATION, MESSAGE, StepMaterializationData(made)
-            )
-            for made in materializations
-        ]
-        report(self.context.instance, step.run_id, [(event, time.time()) for event in events])
-        return events
+        kind = dg.DagsterEventType.ASSET_MATERIALIZATION
+        return _logged(self.context, kind, MESSAGE, map(StepMaterializationData, materializations))
+
+
+def observed(
+    context: dg.AssetExecutionContext, observations: Sequence[dg.AssetObservation]
+) -> list[DagsterEvent]:
+    """Log observations together; give the events."""
+    kind = dg.DagsterEventType.ASSET_OBSERVATION
+    return _logged(context, kind, "Observed a sample.", map(AssetObservationData, observations))
+
+
+def _logged(
+    context: dg.AssetExecutionContext, kind: dg.DagsterEventType, message: str, contents: Iterable[Any]
+) -> list[DagsterEvent]:
+    step = context.get_step_execution_context()
+    events = [step_event(step, kind, message, content) for content in contents]
+    report(context.instance, step.run_id, [(event, time.time()) for event in events])
+    return events
 
 
 def step_event(

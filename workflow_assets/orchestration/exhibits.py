@@ -6,12 +6,14 @@ import dagster as dg
 
 from workflow_assets.datum_documents import REFERENCE
 from workflow_assets.datums import Datum
+from workflow_assets.orchestration.events import datum_metadata
 from workflow_assets.previews import cell_text
 from workflow_assets.scenes import FAILED, Preview
 from workflow_assets.store.base import Record, Store
 from workflow_assets.workflows import WorkflowResult
 
 ITEMS = "items"
+SAMPLE = "sample"
 
 MOST_ITEMS = 50
 """Rows of a table of items; an event is stored and loaded whole."""
@@ -36,6 +38,17 @@ def value_metadata(store: Store, record: Record) -> dict[str, Any]:
     if look.length is not None:
         told["dagster/row_count"] = look.length
     return told
+
+
+def step_metadata(result: WorkflowResult, slot: str) -> dict[str, Any]:
+    """Tell of what a step gave."""
+    record = result.record(slot)
+    return {
+        **datum_metadata(record),
+        **value_metadata(result.store, record),
+        **item_metadata(result, slot),
+        "stored": "computed now" if slot in result.computed else "was stored",
+    }
 
 
 def markdown_table(look: Preview) -> str:

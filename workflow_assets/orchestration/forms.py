@@ -8,7 +8,7 @@ import enum
 import inspect
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import is_dataclass, replace
 from datetime import date, time
 from pathlib import PurePath
@@ -30,7 +30,7 @@ from workflow_assets.wirings import Node
 
 W = TypeVar("W", bound=Alterable)
 
-INPUTS, STEPS = "inputs", "steps"
+INPUTS, STEPS, ROWS = "inputs", "steps", "rows"
 
 _UNTOLD = inspect.Parameter.empty
 """Stands for a value that JSON cannot tell."""
@@ -52,11 +52,23 @@ def workflow_schema(workflow: Composition) -> dict[str, Any]:
             is_required=any(one.is_empty for one in workflow.inputs.values()),
             description="What the workflow begins with.",
         )
+    if workflow.given:
+        schema[ROWS] = _rows_field(source.name for source in workflow.given)
     if steps:
         schema[STEPS] = dg.Field(
             _shape(steps), is_required=False, description="Parameters of the steps, for this run."
         )
     return schema
+
+
+def _rows_field(names: Iterable[str]) -> dg.Field:
+    each = {name: dg.Field(dg.Int, is_required=False, description=f"Of {name!r}.") for name in names}
+    return dg.Field(
+        dg.ScalarUnion(dg.Int, _shape(each)),
+        is_required=False,
+        description="Run over a sample: the first so many rows of each input and source that has rows, or of those "
+        "that are named. The assets keep what they hold of everything.",
+    )
 
 
 def configured(workflow: W, config: Mapping[str, Any]) -> W:

@@ -7,24 +7,30 @@ import dagster as dg
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
 from dagster._core.events import DagsterEvent
 
+from workflow_assets.declarations import Declaration
 from workflow_assets.errors import WorkflowAssetsError, excerpt
 from workflow_assets.executions import Execution
 from workflow_assets.orchestration.assets import TRACING, plan_of, resource_names, resources_of, step_spec
 from workflow_assets.orchestration.configurations import RunConfig
 from workflow_assets.orchestration.diaries import Diary, workflow_tag
-from workflow_assets.orchestration.events import MaterializationLog, datum_metadata
-from workflow_assets.orchestration.exhibits import item_metadata, value_metadata
-from workflow_assets.orchestration.forms import configured, workflow_schema
+from workflow_assets.orchestration.events import MaterializationLog, datum_metadata, observed
+from workflow_assets.orchestration.exhibits import SAMPLE, item_metadata, step_metadata, value_metadata
+from workflow_assets.orchestration.forms import ROWS, configured, workflow_schema
 from workflow_assets.orchestration.io_managers import DATUMS
 from workflow_assets.orchestration.keys import job_name, source_key, step_key, steps_name
 from workflow_assets.orchestration.logs import forwarded
 from workflow_assets.orchestration.pools import needs_tags, told_tags
 from workflow_assets.orchestration.versions import CodeVersions
+from workflow_assets.outcomes import CellOutcome
 from workflow_assets.plans import Plan
+from workflow_assets.samples import Rows, label_of
 from workflow_assets.sources import AssetSource, Given
 from workflow_assets.standings import planned_keys
 from workflow_assets.store.base import Store
 from workflow_assets.workflows import SingleRun, Workflow, WorkflowResult
+
+SAMPLE_TAG = "workflow_assets/sample"
+"""The tag of a run over a sample, which names the sample."""
 
 Told = dg.MaterializeResult[None] | DagsterEvent
 
@@ -60,73 +66,107 @@ def workflow_assets(
     def compute_steps(context: dg.AssetExecutionContext) -> Iterator[Told]:
         told: Mapping[str, Any] = context.op_execution_context.op_config
         config = RunConfig(**{name: told[name] for name in RunConfig.model_fields if name in told})
+        chosen = config.execution(execution, resources_of(context, resources))
+        rows: Rows | None = told.get(ROWS)
         try:
-            chosen = configured(workflow, told)
-            plan = plan_of(context, SingleRun.of(chosen), store)
+            asked = configured(workflow, told)
+            declaration: Declaration = SingleRun.of(asked)
+            plan = plan_of(context, declaration, store)
+            sampled: dict[str, int] = {}
+            if rows is not None:
+                declaration, sampled = asked.sample(rows, store)
+                plan = Plan(declaration, store)
         except WorkflowAssetsError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
+        if rows is not None:
+            context.instance.add_run_tags(context.run.run_id, {SAMPLE_TAG: label_of(rows)})
+        selected = {tuple(key.path) for key in context.selected_asset_keys}
+        slots = [slot for slot in declaration.asset_slots if (workflow.name, slot) in selected]
         with Diary(context) as diary:
-            yield from _computed(
-                context,
-                chosen,
-                plan,
-                config.execution(execution, resources_of(context, resources)),
-                config.force,
-                diary,
-            )
+            outcome = _computed(context, plan, slots, chosen, config.force, diary, sampled)
+            whole = slots == list(declaration.asset_slots)
+            wanted = frozenset(asked if whole else slots)
+            result = WorkflowResult(asked, outcome, store, wanted, rows=rows, sampled=sampled)
+            if rows is None:
+                inputs = [one for one in asked.inputs.values() if one.asset in selected]
+                yield from _materialised(context, plan, result, outcome, slots, inputs)
+            else:
+                yield from observed(
+                    context, [_observation(result, slot) for slot in slots if slot in outcome.records]
+                )
+            said = diary.close(result)
+            if said:
+                raise dg.Failure(said, metadata=_items(result), allow_retries=False)
 
     return compute_steps
 
 
 def _computed(
     context: dg.AssetExecutionContext,
-    workflow: Workflow,
     plan: Plan,
+    slots: list[str],
     execution: Execution,
     force: list[str],
     diary: Diary,
-) -> Iterator[Told]:
-    """Find or compute what is selected, and tell what came of each step."""
-    store = plan.store
-    selected = {tuple(key.path): key for key in context.selected_asset_keys}
-    slots = [slot for slot in plan.declaration.asset_slots if (workflow.name, slot) in selected]
-    inputs = [one for one in workflow.inputs.values() if one.asset in selected]
-    log = MaterializationLog(context, plan.declaration, plan, slots)
+    sampled: Mapping[str, int],
+) -> CellOutcome:
+    """Find or compute what is selected."""
     keys = planned_keys(plan)
-    stored = store.find_all(keys[slot] for slot in slots)
-    diary.begin(keys, [slot for slot in slots if keys[slot] in stored and slot not in force])
+    stored = plan.store.find_all(keys[slot] for slot in slots)
+    diary.begin(keys, [slot for slot in slots if keys[slot] in stored and slot not in force], sampled)
     with forwarded(context.log, "{step}: "):
         (outcome,) = diary.following(execution).cells(
-            plan, store, plan.cells(), slots, force=force, run_id=context.run.run_id
+            plan, plan.store, plan.cells(), slots, force=force, run_id=context.run.run_id
         )
-    diary.write()  # before the materialisations, as it was
+    diary.write()  # before what is said of their data
+    return outcome
+
+
+def _materialised(
+    context: dg.AssetExecutionContext,
+    plan: Plan,
+    result: WorkflowResult,
+    outcome: CellOutcome,
+    slots: list[str],
+    inputs: list[Given],
+) -> Iterator[Told]:
+    """Tell what the assets hold now."""
+    log = MaterializationLog(context, plan.declaration, plan, slots)
     log.tell_sources(but=[one.name for one in inputs])
     made = []
     for one in inputs:
-        record = store.find(plan.sources[one.name].key)
+        record = plan.store.find(plan.sources[one.name].key)
         assert record is not None, "the plan has stored it"
-        tags = log.source_tags(one, record.key)
-        told = {**datum_metadata(record), **value_metadata(store, record)}
-        made.append(dg.AssetMaterialization(source_key(one), metadata=told, tags=tags))
-    whole = slots == list(plan.declaration.asset_slots)
-    result = WorkflowResult(workflow, outcome, store, frozenset(keys if whole else slots))
-    # An upper bound of what ids the events of this run have: each is made from those before it.
+        told = {**datum_metadata(record), **value_metadata(plan.store, record)}
+        made.append(
+            dg.AssetMaterialization(source_key(one), metadata=told, tags=log.source_tags(one, record.key))
+        )
+    # An upper bound of the ids that the events of this run have: each is made from those before it.
     pointer = str(int(log.pointer()) + len(made) + len(slots))
     for slot in slots:
         if (record := outcome.records.get(slot)) is not None:
-            told = {**datum_metadata(record), **value_metadata(store, record), **item_metadata(result, slot)}
-            told["stored"] = "computed now" if slot in outcome.computed else "was stored"
+            told = step_metadata(result, slot)
             tags = log.step_tags(slot, outcome, record, pointer)
-            made.append(dg.AssetMaterialization(step_key(workflow.name, slot), metadata=told, tags=tags))
+            made.append(
+                dg.AssetMaterialization(step_key(result.workflow.name, slot), metadata=told, tags=tags)
+            )
     yield from _told(context, log, made)
-    said = diary.close(result)
-    if said:
-        items = {
-            f"{slot}: {name}": one
-            for slot in result.failures
-            for name, one in item_metadata(result, slot).items()
-        }
-        raise dg.Failure(said, metadata=items, allow_retries=False)
+
+
+def _observation(result: WorkflowResult, slot: str) -> dg.AssetObservation:
+    """Describe what a step gave for a sample: its asset still holds what it gave for everything."""
+    assert result.rows is not None
+    told = {SAMPLE: label_of(result.rows), **step_metadata(result, slot)}
+    return dg.AssetObservation(step_key(result.workflow.name, slot), metadata=told)
+
+
+def _items(result: WorkflowResult) -> dict[str, Any]:
+    """Tell of the items of steps on each that failed."""
+    return {
+        f"{slot}: {name}": one
+        for slot in result.failures
+        for name, one in item_metadata(result, slot).items()
+    }
 
 
 def _told(

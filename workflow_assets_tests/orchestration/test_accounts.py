@@ -169,6 +169,24 @@ def test_dagster_and_plain_python_tell_the_same_of_the_same_outcome(stored: bool
     assert told == plain
 
 
+def test_dagster_and_plain_python_tell_the_same_of_a_sample() -> None:
+    @step
+    def kept(given: list[int]) -> int:
+        return len(given)
+
+    workflow = Workflow("told", [kept], inputs={"given": [1, 2, 3]})
+    defs = to_dagster(workflow, store=MemoryStore())
+    instance = dg.DagsterInstance.ephemeral()
+    config = {"ops": {"told__steps": {"config": {"rows": 2}}}}
+    result = defs.resolve_job_def("told").execute_in_process(instance=instance, run_config=config)
+    told = run_document(instance, result.run_id)
+    assert told["sample"] == {"given": 2}
+    plain = workflow.run(MemoryStore(), rows=2).document()
+    for one in (*told["steps"], *plain["steps"]):
+        del one["seconds"]
+    assert told == plain
+
+
 def test_while_a_run_goes_on_steps_are_pending_and_running() -> None:
     SEEN.clear()
     instance, run = ran(first, apart)

@@ -236,6 +236,82 @@ def test_forced_steps_are_computed_again_with_what_follows(bench: WorkflowBench)
     assert CALLS == ["squares", "total"]
 
 
+def observed(instance: dg.DagsterInstance, result: dg.ExecuteInProcessResult) -> dict[str, Any]:
+    """What is said of a sample, by step."""
+    events = [entry.dagster_event for entry in instance.all_logs(result.run_id)]
+    observations = [
+        one.asset_observation_data.asset_observation
+        for one in events
+        if one is not None and one.event_type_value == "ASSET_OBSERVATION"
+    ]
+    return {one.asset_key.path[-1]: one.metadata for one in observations}
+
+
+def test_a_sample_runs_beside_everything_and_is_observed_not_materialised(
+    bench: WorkflowBench, store: FileStore
+) -> None:
+    assert bench.job().success
+    before = {slot: bench.latest(slot) for slot in ("numbers", "evens", "total")}
+    result = bench.job(run_config=configuration(rows=2))
+    assert result.success
+    assert materialised(bench.instance, result) == {"weights"}, "a source's asset is whole, as always"
+    told = observed(bench.instance, result)
+    assert told.keys() == {"evens", "squares", "total", "count"}
+    assert (told["total"]["sample"].value, told["total"]["preview"].value) == ("rows=2", "4")
+    run = bench.instance.get_run_by_id(result.run_id)
+    assert run is not None
+    assert run.tags["workflow_assets/sample"] == "rows=2"
+    assert {slot: bench.latest(slot) for slot in before} == before
+    assert bench.value("total") == 20
+    assert bench.not_fresh() == {}
+    kept = cruncher().results(store)
+    assert {name: one["total"] for name, one in kept.items()} == {"everything": 20, "rows=2": 4}
+
+
+def test_everything_after_a_sample_is_what_it_would_be_without(
+    bench: WorkflowBench, store: FileStore
+) -> None:
+    sampled = bench.job(run_config=configuration(rows={"numbers": 3}))
+    assert sampled.success
+    assert bench.instance.get_latest_materialization_event(dg.AssetKey(["cruncher", "total"])) is None
+    assert bench.job().success
+    assert (bench.value("total"), bench.latest("total")["stored"]) == (20, "computed now")
+    again = bench.job(run_config=configuration(rows={"numbers": 3}))
+    assert observed(bench.instance, again)["total"]["stored"].value == "was stored"
+    assert bench.value("total") == 20
+    assert cruncher().run(store, rows={"numbers": 3}).computed == frozenset(), "plain Python shares it"
+
+
+def test_what_follows_from_a_workflow_does_not_follow_from_a_sample(instance: dg.DagsterInstance) -> None:
+    store = MemoryStore()
+
+    @dg.asset(ins={"total": dg.AssetIn(["cruncher", "total"])}, io_manager_key="datums")
+    def doubled(total: int) -> int:
+        return 2 * total
+
+    merged = dg.Definitions.merge(to_dagster(cruncher(), store=store), dg.Definitions(assets=[doubled]))
+    job = merged.resolve_implicit_global_asset_job_def()
+    result = job.execute_in_process(instance=instance, run_config=configuration(rows=2))
+    assert result.success
+    assert materialised(instance, result) == {"weights"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ({"number": 2}, "root:ops:cruncher__steps:config:rows"),
+        ("few", "root:ops:cruncher__steps:config:rows"),
+        (0, "rows = 0: expected a whole number of 1 or more"),
+    ],
+)
+def test_a_sample_of_what_there_is_not_is_told(bench: WorkflowBench, rows: Any, said: str) -> None:
+    try:
+        text = failure_text(bench.job(run_config=configuration(rows=rows)))
+    except dg.DagsterInvalidConfigError as error:
+        text = str(error)
+    assert said in text
+
+
 @step
 def process(offset: int = 0) -> int:
     """Say who computes."""
