@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from workflow_assets.automations import Schedule, Watch
+    from workflow_assets.automations import Schedule, Watch, WorkflowSchedule
     from workflow_assets.backends.clusters import Dask
     from workflow_assets.backends.processes import Processes
     from workflow_assets.backends.threads import Coroutines, Threads
@@ -89,6 +89,7 @@ _HOMES = {
     "to_script": "scripts",
     "Schedule": "automations",
     "Watch": "automations",
+    "WorkflowSchedule": "automations",
     # running
     "Hooks": "hooks",
     "Until": "stats.sequences",
@@ -174,6 +175,7 @@ __all__ = [
     "Until",
     "Verdict",
     "Watch",
+    "WorkflowSchedule",
     "Workflow",
     "asset_source",
     "blocked",

@@ -1,13 +1,14 @@
-"""Automations: when an experiment runs by itself, as plain data that Dagster's daemon acts on."""
+"""Automations: when an experiment or a workflow runs by itself, as plain data that Dagster's daemon acts on."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from workflow_assets.errors import DeclarationError, did_you_mean, excerpt
+from workflow_assets.mappings import FrozenDict
 from workflow_assets.names import identifier_fault
 from workflow_assets.traits import is_count
 
@@ -63,12 +64,51 @@ class Schedule:
         faults = _common_faults(self)
         if self.until is None and (self.hypotheses or self.peek):
             faults.append("hypotheses and peek say how a rule waits: give it as until=Until(n_max=...)")
-        if fault := cron_fault(self.cron):
-            faults.append(f"cron = {excerpt(self.cron)}: {fault}")
-        if fault := _timezone_fault(self.timezone):
-            faults.append(f"timezone = {excerpt(self.timezone)}: {fault}")
+        faults += _time_faults(self.cron, self.timezone)
         if faults:
             raise DeclarationError(f"the schedule of experiment {self.experiment!r}", faults)
+
+
+@dataclass(frozen=True)
+class WorkflowSchedule:
+    """Run a workflow at given times: see `Workflow.schedule`. By its name, one that a document declares can run, too.
+
+    Args:
+        workflow: the workflow's name.
+        cron: as of a `Schedule`, and so are timezone, name and running.
+        timezone: what the hours are of.
+        name: what it is called in Dagster; one workflow may have several schedules.
+        running: whether it is on until somebody turns it off in the UI, or off until somebody turns it on.
+        parameters: values by ``step.parameter``, for these runs.
+        inputs: values of inputs.
+        rows: run over a sample: so many rows of each input and source, or of those named.
+        force: steps to compute again although they are stored.
+
+    >>> WorkflowSchedule("sums", "@daily", rows=100).name
+    'sums_schedule'
+    """
+
+    workflow: str
+    cron: str
+    timezone: str = "UTC"
+    name: str = ""
+    running: bool = True
+    parameters: Mapping[str, Any] = field(default_factory=FrozenDict)
+    inputs: Mapping[str, Any] = field(default_factory=FrozenDict)
+    rows: int | Mapping[str, int] | None = None
+    force: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        if self.name == "":
+            object.__setattr__(self, "name", f"{self.workflow}_schedule")
+        faults = [*_common_faults(self), *_time_faults(self.cron, self.timezone)]
+        faults += [
+            f"{name} = {excerpt(told)}: expected a mapping, such as {example}"
+            for name, example in (("parameters", "{'total.scale': 10}"), ("inputs", "{'numbers': [1, 2]}"))
+            if not isinstance(told := getattr(self, name), Mapping)
+        ]
+        if faults:
+            raise DeclarationError(f"the schedule of workflow {self.workflow!r}", faults)
 
 
 @dataclass(frozen=True)
@@ -104,7 +144,7 @@ class Watch:
             )
 
 
-Automation = Schedule | Watch
+Automation = Schedule | Watch | WorkflowSchedule
 
 
 def cron_fault(cron: object) -> str | None:
@@ -125,13 +165,13 @@ def cron_fault(cron: object) -> str | None:
     fields = cron.lower().split()
     if len(fields) != len(_FIELDS):
         return f"expected five fields, {example}; these are {len(fields)}"
-    for text, (field, (lowest, highest, names)) in zip(fields, _FIELDS.items(), strict=True):
+    for text, (kind, (lowest, highest, names)) in zip(fields, _FIELDS.items(), strict=True):
         for part in text.split(","):
             match = _RANGE.fullmatch(part)
             if match is None:
                 if re.search(r"[l#?hr]", part):
                     continue
-                return f"{part!r} is no {field}: expected a number, a range such as 1-5, '*' or '*/2'"
+                return f"{part!r} is no {kind}: expected a number, a range such as 1-5, '*' or '*/2'"
             if match["pace"] and not int(match["pace"]):
                 return f"{part!r} goes on by 0: expected 1 or more after the '/'"
             for value in (match["first"], match["last"]):
@@ -139,8 +179,17 @@ def cron_fault(cron: object) -> str | None:
                     continue
                 if not value.isdecimal() or not lowest <= int(value) <= highest:
                     named = f", or {names[0]} to {names[-1]}" if names else ""
-                    return f"{value!r} is no {field}: expected {lowest} to {highest}{named}"
+                    return f"{value!r} is no {kind}: expected {lowest} to {highest}{named}"
     return None
+
+
+def _time_faults(cron: object, timezone: object) -> list[str]:
+    faults = []
+    if fault := cron_fault(cron):
+        faults.append(f"cron = {excerpt(cron)}: {fault}")
+    if fault := _timezone_fault(timezone):
+        faults.append(f"timezone = {excerpt(timezone)}: {fault}")
+    return faults
 
 
 def _timezone_fault(timezone: object) -> str | None:

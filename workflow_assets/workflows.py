@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from workflow_assets.alterations import Alterable
+from workflow_assets.automations import WorkflowSchedule
 from workflow_assets.cards import grid_card, story_card
 from workflow_assets.compositions import Composition
 from workflow_assets.datums import Datum
@@ -192,6 +193,36 @@ class Workflow(Alterable):
             rows = limits.get("rows", limits or None)
             made[label] = WorkflowResult(self, outcome, store, frozenset(), rows=rows, sampled=limits)
         return made
+
+    def schedule(
+        self,
+        cron: str,
+        *,
+        timezone: str = "UTC",
+        name: str = "",
+        running: bool = True,
+        parameters: Mapping[str, Any] | None = None,
+        rows: Rows | None = None,
+        force: Iterable[str] = (),
+        **inputs: Any,
+    ) -> WorkflowSchedule:
+        """Let Dagster run the workflow at given times; hand what this gives to `to_dagster(automations=[...])`.
+
+        Args:
+            cron: minute, hour, day of the month, month and day of the week: ``"0 3 * * *"`` is 3 o'clock each night.
+            timezone: what the hours are of.
+            name: what it is called in Dagster; to be given where a workflow has several schedules.
+            running: False to leave it off until somebody turns it on in the UI.
+            parameters: values by ``step.parameter``, for these runs.
+            rows: run over a sample, as for `run`.
+            force: steps to compute again although they are stored, such as those that ask a service.
+            inputs: values of the workflow's inputs, for these runs.
+
+        Raises `DeclarationError` for times that are none; what the runs are given is checked by `to_dagster`.
+        """
+        return WorkflowSchedule(
+            self.name, cron, timezone, name, running, dict(parameters or {}), inputs, rows, tuple(force)
+        )
 
     def datum(self, step: str) -> Datum:
         """Give what stands for a step's result, or for an input: to look at, and to hand to steps.

@@ -1,22 +1,26 @@
-"""Schedules and sensors: what Dagster's daemon starts an experiment's job by."""
+"""Schedules and sensors: what Dagster's daemon starts the job of an experiment or a workflow by."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
-from workflow_assets.automations import Schedule, Watch
+from workflow_assets.automations import Schedule, Watch, WorkflowSchedule
 from workflow_assets.errors import DeclarationError, UnknownNameError, did_you_mean, excerpt
 from workflow_assets.experiments import Experiment
 from workflow_assets.orchestration.assets import SOURCES
-from workflow_assets.orchestration.keys import results_key
+from workflow_assets.orchestration.forms import INPUTS, ROWS, STEPS, in_json, launch_faults
+from workflow_assets.orchestration.keys import results_key, steps_name
 from workflow_assets.orchestration.top_ups import until_config
 from workflow_assets.plans import source_content
 from workflow_assets.store.base import Store
 from workflow_assets.top_ups import rule_faults
+from workflow_assets.workflows import Workflow
 
 
-def automation_faults(automations: Any, experiments: Mapping[str, Experiment]) -> list[str]:
+def automation_faults(
+    automations: Any, experiments: Mapping[str, Experiment], workflows: Mapping[str, Workflow]
+) -> list[str]:
     """Say what is wrong with automations: what is none, whose experiment is not there, who share a name."""
     if not isinstance(automations, Sequence):
         return [
@@ -25,12 +29,14 @@ def automation_faults(automations: Any, experiments: Mapping[str, Experiment]) -
     faults: list[str] = []
     names: set[str] = set()
     for one in automations:
-        if not isinstance(one, Schedule | Watch):
+        if not isinstance(one, Schedule | Watch | WorkflowSchedule):
             faults.append(
                 f"{excerpt(one)} is no automation: expected what experiment.schedule(...) or .watch(...) gives"
             )
             continue
-        if one.experiment not in experiments:
+        if isinstance(one, WorkflowSchedule):
+            faults += _workflow_faults(one, workflows)
+        elif one.experiment not in experiments:
             near = did_you_mean(one.experiment, experiments)
             faults.append(
                 f"automation {one.name!r} is of the experiment {one.experiment!r}, not given here: {near}"
@@ -48,12 +54,51 @@ def automation_faults(automations: Any, experiments: Mapping[str, Experiment]) -
     return faults
 
 
-def schedule_definition(schedule: Schedule, job: Any, config: Mapping[str, Any]) -> dg.ScheduleDefinition:
+def _workflow_faults(one: WorkflowSchedule, workflows: Mapping[str, Workflow]) -> list[str]:
+    if one.workflow not in workflows:
+        near = did_you_mean(one.workflow, workflows)
+        return [f"automation {one.name!r} is of the workflow {one.workflow!r}, not given here: {near}"]
+    try:
+        told = _op_config(one)
+        wrong = launch_faults(workflows[one.workflow], told)
+    except DeclarationError as error:
+        wrong = list(error.faults)
+    return [f"automation {one.name!r}: {fault}" for fault in wrong]
+
+
+def _op_config(one: WorkflowSchedule) -> dict[str, Any]:
+    """Give the configuration of the op of a workflow.
+
+    Raises `DeclarationError` for what no configuration can tell.
+    """
+    given: dict[str, Any] = {}
+    if one.inputs:
+        given[INPUTS] = in_json(one.inputs)
+    steps: dict[str, dict[str, Any]] = {}
+    for address, value in in_json(one.parameters).items():
+        step, _, parameter = address.partition(".")
+        steps.setdefault(step, {})[parameter] = value
+    if steps:
+        given[STEPS] = steps
+    if one.rows is not None:
+        given[ROWS] = one.rows if isinstance(one.rows, int) else dict(one.rows)
+    return given | ({"force": list(one.force)} if one.force else {})
+
+
+def schedule_definition(
+    schedule: Schedule | WorkflowSchedule, job: Any, config: Mapping[str, Any]
+) -> dg.ScheduleDefinition:
     """Compile a schedule whose runs have the experiment's run configuration, unless it has a rule of its own.
 
     Raises `DeclarationError` for a cron expression that Dagster does not take.
     """
-    own = until_config(schedule.experiment, schedule.until, schedule.hypotheses, peek=schedule.peek)
+    if isinstance(schedule, WorkflowSchedule):
+        what, name = "workflow", schedule.workflow
+        op = _op_config(schedule)
+        own: Any = {"ops": {steps_name(schedule.workflow): {"config": op}}} if op else {}
+    else:
+        what, name = "experiment", schedule.experiment
+        own = until_config(schedule.experiment, schedule.until, schedule.hypotheses, peek=schedule.peek)
     status = dg.DefaultScheduleStatus.RUNNING if schedule.running else dg.DefaultScheduleStatus.STOPPED
     try:
         return dg.ScheduleDefinition(
@@ -63,12 +108,11 @@ def schedule_definition(schedule: Schedule, job: Any, config: Mapping[str, Any])
             execution_timezone=schedule.timezone,
             default_status=status,
             run_config=own or dict(config),
-            description=f"Runs the experiment {schedule.experiment}.",
+            description=f"Runs the {what} {name}.",
         )
     except dg.DagsterInvalidDefinitionError as error:
         raise DeclarationError(
-            f"the schedule of experiment {schedule.experiment!r}",
-            [f"Dagster does not take it: {error}"],
+            f"the schedule of {what} {name!r}", [f"Dagster does not take it: {error}"]
         ) from error
 
 

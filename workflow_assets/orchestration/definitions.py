@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from workflow_assets.automations import Automation, Schedule, Watch
+from workflow_assets.automations import Automation, Schedule, Watch, WorkflowSchedule
 from workflow_assets.declarations import Declaration
 from workflow_assets.errors import DeclarationError, did_you_mean, excerpt
 from workflow_assets.executions import Execution
@@ -83,7 +83,8 @@ def to_dagster(
         hooks: functions that are told when a run, its cells and steps begin and end.
         pool: whose slots limit how many runs there are at a time; by default the one resource, such as ``gpu``, that
             steps need besides cpus and memory.
-        automations: what ``experiment.schedule(...)`` and ``experiment.watch(...)`` give: the daemon runs the jobs.
+        automations: what ``experiment.schedule(...)``, ``experiment.watch(...)`` and ``workflow.schedule(...)`` give:
+            the daemon runs the jobs.
         partitions_per_run: how many cells a run of a backfill takes at most, of all experiments or by the names of
             some; the daemon launches as many runs as that needs, side by side as the instance's queue allows. None
             leaves each row of the grid to one run.
@@ -132,7 +133,7 @@ def to_dagster(
     by_name = {experiment.name: experiment for experiment in experiments}
     if faults := [
         *_chunk_faults(partitions_per_run, by_name),
-        *automation_faults(automations, by_name),
+        *automation_faults(automations, by_name, {one.name: one for one in declared.workflows}),
         *confirmation_faults(confirmations, by_name),
         *family_faults(
             by_name, [*by_name, *(one.name for one in confirmations if isinstance(one, Confirmation))]
@@ -181,9 +182,11 @@ def to_dagster(
         assets=assets,
         jobs=list(jobs.values()),
         schedules=[
-            schedule_definition(one, jobs[one.experiment], configs[one.experiment])
+            schedule_definition(one, jobs[one.workflow], {})
+            if isinstance(one, WorkflowSchedule)
+            else schedule_definition(one, jobs[one.experiment], configs[one.experiment])
             for one in automations
-            if isinstance(one, Schedule)
+            if isinstance(one, Schedule | WorkflowSchedule)
         ],
         sensors=[
             sensor_definition(

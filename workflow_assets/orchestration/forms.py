@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, is_typeddict
 from uuid import UUID
 
 import dagster as dg
+from dagster._config import validate_config
 from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
@@ -23,6 +24,7 @@ from workflow_assets.alterations import Alterable
 from workflow_assets.compositions import Composition
 from workflow_assets.contracts.coercions import coerce
 from workflow_assets.contracts.hints import marks_of, plain_hint, says_nothing, union_members
+from workflow_assets.errors import ContractError, DeclarationError, excerpt
 from workflow_assets.mappings import FrozenDict
 from workflow_assets.orchestration.configurations import RunConfig
 from workflow_assets.sources import Given
@@ -92,6 +94,36 @@ def configured(workflow: W, config: Mapping[str, Any]) -> W:
         if workflow.inputs[name].is_empty or not _same(value, _told(workflow.inputs[name].value))
     }
     return workflow.changed(calls).bound(given)
+
+
+def launch_faults(workflow: Alterable, config: Mapping[str, Any]) -> list[str]:
+    """Say what is wrong with a configuration, before any run is launched with it."""
+    checked = validate_config(dg.Field(_shape(workflow_schema(workflow))).config_type, config)
+    if not checked.success:
+        return [error.message for error in checked.errors or ()]
+    rows = config.get(ROWS, {})
+    if wrong := [number for number in (rows.values() if isinstance(rows, Mapping) else [rows]) if number < 1]:
+        return [f"rows = {wrong[0]}: expected a whole number of 1 or more"]
+    try:
+        configured(workflow, config)
+    except (ContractError, DeclarationError) as error:
+        return list(error.faults) if isinstance(error, DeclarationError) else [str(error)]
+    return []
+
+
+def in_json(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Tell values in JSON, as a configuration does.
+
+    Raises `DeclarationError` for those that it cannot tell.
+    """
+    told = {name: _told(value) for name, value in values.items()}
+    if faults := [
+        f"{name} = {excerpt(values[name])}: no run configuration can tell it"
+        for name, value in told.items()
+        if value is _UNTOLD
+    ]:
+        raise DeclarationError("run configuration", faults)
+    return told
 
 
 def _settable(workflow: Composition, node: Node) -> list[str]:

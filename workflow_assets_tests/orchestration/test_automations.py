@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -12,7 +14,20 @@ from dagster._core.definitions.automation_tick_evaluation_context import (
 )
 from dagster._core.definitions.events import AssetKeyPartitionKey
 
-from workflow_assets import Experiment, MemoryStore, Store, Watch, asset_source, source, step, to_dagster
+from workflow_assets import (
+    Experiment,
+    MemoryStore,
+    Registry,
+    Store,
+    Watch,
+    Workflow,
+    WorkflowSchedule,
+    asset_source,
+    source,
+    step,
+    to_dagster,
+)
+from workflow_assets.documents import to_document, to_json
 from workflow_assets.errors import DeclarationError
 
 CONTENT: dict[str, Any] = {}
@@ -243,6 +258,77 @@ def test_faults_of_automations_and_chunks_are_told_together() -> None:
             to_dagster(STUDY, store=MemoryStore(), partitions_per_run=wrong)  # type: ignore[arg-type]
     with pytest.raises(DeclarationError, match="expected a list, such as"):
         to_dagster(STUDY, store=MemoryStore(), automations=STUDY.watch("settled"))  # type: ignore[arg-type]
+
+
+@step
+def evens(numbers: list[int]) -> list[int]:
+    return [one for one in numbers if one % 2 == 0]
+
+
+@step
+def added(evens: list[int], scale: int = 1) -> int:
+    return scale * sum(evens)
+
+
+SUMS = Workflow("sums", [evens, added], inputs={"numbers": list[int]})
+
+
+def test_a_schedule_of_a_workflow_launches_its_job_with_a_run_configuration() -> None:
+    store = MemoryStore()
+    nightly = SUMS.schedule("0 3 * * *", parameters={"added.scale": 10}, force=["added"], numbers=[1, 2, 4])
+    often = SUMS.schedule("@hourly", name="often", rows={"numbers": 2}, running=False, numbers=[1, 2, 4])
+    defs = to_dagster(SUMS, store=store, automations=[nightly, often])
+    assert defs.resolve_schedule_def("often").default_status is dg.DefaultScheduleStatus.STOPPED
+    with dg.DagsterInstance.ephemeral() as instance:
+        for name in ("sums_schedule", "often"):
+            schedule = defs.resolve_schedule_def(name)
+            context = dg.build_schedule_context(
+                instance, scheduled_execution_time=datetime(2026, 1, 1, tzinfo=UTC)
+            )
+            (request,) = schedule.evaluate_tick(context).run_requests or []
+            assert schedule.job_name == "sums"
+            job = defs.resolve_job_def("sums")
+            assert job.execute_in_process(instance=instance, run_config=request.run_config).success
+    assert store.load_asset(("sums", "added")) == 60
+    assert SUMS.results(store)["numbers=2"]["added"] == 2
+
+
+def test_a_workflow_that_a_document_declares_is_scheduled_by_its_name(tmp_path: Path) -> None:
+    registry = Registry()
+    for one in (evens, added):
+        registry.add(one)
+    (tmp_path / "sums.json").write_text(to_json(to_document(SUMS)))
+    schedule = WorkflowSchedule("sums", "@daily", inputs={"numbers": [2]})
+    defs = to_dagster(documents=tmp_path, registry=registry, store=MemoryStore(), automations=[schedule])
+    assert defs.resolve_schedule_def("sums_schedule").job_name == "sums"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, 'Missing required config entry "inputs"'),
+        ({"numbers": "few"}, "root:inputs:numbers"),
+        ({"numbers": [1], "number": 2}, 'unexpected config entry "number"'),
+        ({"numbers": [1], "parameters": {"added.scal": 2}}, 'unexpected config entry "scal"'),
+        ({"numbers": [1], "parameters": {"added.scale": print}}, "no run configuration can tell it"),
+        ({"numbers": [1], "rows": 0}, "rows = 0: expected a whole number"),
+        ({"numbers": [1], "rows": {"numbrs": 3}}, 'unexpected config entry "numbrs"'),
+    ],
+)
+def test_a_schedule_whose_runs_would_be_refused_is_refused(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(DeclarationError) as caught:
+        to_dagster(SUMS, store=MemoryStore(), automations=[SUMS.schedule("@daily", **given)])
+    (fault,) = caught.value.faults
+    assert said in fault
+    assert fault.startswith("automation 'sums_schedule': ")
+
+
+def test_a_schedule_of_a_workflow_that_is_not_there_and_times_that_are_none_are_told() -> None:
+    with pytest.raises(DeclarationError, match="of the workflow 'sum', not given here"):
+        to_dagster(SUMS, store=MemoryStore(), automations=[WorkflowSchedule("sum", "@daily")])
+    with pytest.raises(DeclarationError) as caught:
+        WorkflowSchedule("sums", "0 25 * * *", "Mars", inputs=3)  # type: ignore[arg-type]
+    assert [fault.partition(" =")[0] for fault in caught.value.faults] == ["cron", "timezone", "inputs"]
 
 
 def test_a_cron_expression_that_only_dagster_can_judge_is_told_as_the_experiments() -> None:
