@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from workflow_assets.influences import factor_effects, variance_components
     from workflow_assets.inspections import verify
     from workflow_assets.ledgers import Ledger
+    from workflow_assets.orchestration.accounts import run_document
     from workflow_assets.orchestration.buckets import s3_store
+    from workflow_assets.orchestration.components import WorkflowComponent
     from workflow_assets.orchestration.definitions import to_dagster
     from workflow_assets.preregistrations import Confirmation, Preregistration
     from workflow_assets.provenance import Provenance, trace
@@ -134,6 +136,8 @@ _HOMES = {
     # Dagster
     "s3_store": "orchestration.buckets",
     "to_dagster": "orchestration.definitions",
+    "run_document": "orchestration.accounts",
+    "WorkflowComponent": "orchestration.components",
 }
 
 __all__ = [
@@ -175,6 +179,7 @@ __all__ = [
     "Until",
     "Verdict",
     "Watch",
+    "WorkflowComponent",
     "WorkflowSchedule",
     "Workflow",
     "asset_source",
@@ -194,6 +199,7 @@ __all__ = [
     "pins",
     "register_codec",
     "resamples",
+    "run_document",
     "s3_store",
     "sampled",
     "source",

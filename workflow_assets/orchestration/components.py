@@ -2,14 +2,16 @@
 
 import functools
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from dagster.components.component_scaffolding import scaffold_component
 
+from workflow_assets.automations import WorkflowSchedule
 from workflow_assets.errors import DeclarationError
+from workflow_assets.mappings import FrozenDict
 from workflow_assets.orchestration.definitions import to_dagster
 from workflow_assets.orchestration.storage import store_place
 from workflow_assets.store.base import Store
@@ -69,6 +71,27 @@ class WorkflowScaffolder(dg.Scaffolder[Any]):
         scaffold_component(request, {"documents": "documents", "registry": ".steps:registry"})
 
 
+class ScheduleOf(dg.Model, dg.Resolvable):
+    """When a workflow runs by itself, and with what: see `WorkflowSchedule`."""
+
+    workflow: str
+    cron: str
+    timezone: str = "UTC"
+    name: str = ""
+    running: bool = True
+    parameters: Mapping[str, Any] = FrozenDict()
+    inputs: Mapping[str, Any] = FrozenDict()
+    rows: int | dict[str, int] | None = None
+    force: Sequence[str] = ()
+
+    def schedule(self) -> WorkflowSchedule:
+        """Declare it.
+
+        Raises `DeclarationError` for times that are none.
+        """
+        return WorkflowSchedule(**{name: getattr(self, name) for name in type(self).model_fields})
+
+
 @dg.scaffold_with(WorkflowScaffolder)
 class WorkflowComponent(dg.Component, dg.Model, dg.Resolvable):
     """Workflows and experiments as assets and jobs.
@@ -82,6 +105,8 @@ class WorkflowComponent(dg.Component, dg.Model, dg.Resolvable):
         backend: who executes the steps, unless a run says otherwise.
         workers: how many at a time.
         pool: whose slots limit how many runs there are at a time.
+        schedules: when workflows run by themselves: of each its name, as `workflow`, a `cron` expression, and what
+            else a `WorkflowSchedule` takes.
     """
 
     documents: str | None = None
@@ -91,6 +116,7 @@ class WorkflowComponent(dg.Component, dg.Model, dg.Resolvable):
     backend: str | None = None
     workers: int | None = None
     pool: str | None = None
+    schedules: Sequence[ScheduleOf] = ()
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Compile them.
@@ -103,6 +129,7 @@ class WorkflowComponent(dg.Component, dg.Model, dg.Resolvable):
             backend=self.backend,
             workers=self.workers,
             pool=self.pool,
+            automations=[one.schedule() for one in self.schedules],
             documents=None if self.documents is None else _folder(context) / self.documents,
             registry=None if self.registry is None else _found(self.registry, context),
         )

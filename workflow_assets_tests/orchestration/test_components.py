@@ -1,16 +1,19 @@
 """Workflows and experiments in a project's defs folder, as `dg` scaffolds and loads them."""
 
+import importlib
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster.components.core.package_entry import get_package_objects_in_module
 
 from workflow_assets.orchestration.components import WorkflowComponent
 from workflow_assets.store.places import open_store
 
-TYPE = "workflow_assets.orchestration.components.WorkflowComponent"
+TYPE = "workflow_assets.WorkflowComponent"
 
 PYTHON = '''
 from workflow_assets import Experiment, step
@@ -78,6 +81,29 @@ def test_several_components_and_an_experiment_of_python_live_side_by_side(
     assert names >= {"sums", "more_sums", "study"}
 
 
+def test_a_component_schedules_what_its_documents_declare(project: Path) -> None:
+    folder = scaffold(project, "sums")
+    file = folder / "defs.yaml"
+    schedule = (
+        "  schedules:\n    - {workflow: sums, cron: '0 3 * * *', rows: 2, parameters: {total.scale: 3}}\n"
+    )
+    file.write_text(file.read_text() + schedule)
+    defs = dg.load_from_defs_folder(path_within_project=project / "garden")
+    found = defs.resolve_schedule_def("sums_schedule")
+    assert (found.cron_schedule, found.job_name) == ("0 3 * * *", "sums")
+
+
+def test_the_registry_of_dg_finds_the_component_where_users_import_it_from() -> None:
+    import workflow_assets
+
+    told = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    (module,) = told["project"]["entry-points"]["dagster_dg_cli.registry_modules"].values()
+    assert [name for name, _ in get_package_objects_in_module(importlib.import_module(module))] == [
+        "WorkflowComponent"
+    ]
+    assert workflow_assets.WorkflowComponent is WorkflowComponent
+
+
 @pytest.mark.parametrize(
     ("attributes", "told"),
     [
@@ -112,4 +138,5 @@ def test_the_component_describes_its_attributes() -> None:
         "backend",
         "workers",
         "pool",
+        "schedules",
     }
