@@ -41,13 +41,13 @@ def value_metadata(store: Store, record: Record) -> dict[str, Any]:
 
 
 def step_metadata(result: WorkflowResult, slot: str) -> dict[str, Any]:
-    """Tell of what a step gave."""
+    """Tell of what a step gave: first what users look for, then how it is stored."""
     record = result.record(slot)
     return {
-        **datum_metadata(record),
         **value_metadata(result.store, record),
         **item_metadata(result, slot),
         "stored": "computed now" if slot in result.computed else "was stored",
+        **datum_metadata(record),
     }
 
 

@@ -34,6 +34,9 @@ W = TypeVar("W", bound=Alterable)
 
 INPUTS, STEPS, ROWS = "inputs", "steps", "rows"
 
+MOST_STEPS, MOST_TEXT = 40, 500
+"""Steps, and characters of inputs, up to which the launchpad begins with their values; else it offers the names."""
+
 _UNTOLD = inspect.Parameter.empty
 """Stands for a value that JSON cannot tell."""
 
@@ -49,17 +52,12 @@ def workflow_schema(workflow: Composition) -> dict[str, Any]:
     steps = {node.slot: _step_field(workflow, node) for node in workflow.wired if _settable(workflow, node)}
     inputs = dict(_input_fields(workflow))
     if inputs:
-        schema[INPUTS] = dg.Field(
-            _shape(inputs),
-            is_required=any(one.is_empty for one in workflow.inputs.values()),
-            description="What the workflow begins with.",
-        )
+        schema[INPUTS] = _group(inputs, "What the workflow begins with.", shown=_is_short(inputs))
     if workflow.given:
         schema[ROWS] = _rows_field(source.name for source in workflow.given)
     if steps:
-        schema[STEPS] = dg.Field(
-            _shape(steps), is_required=False, description="Parameters of the steps, for this run."
-        )
+        shown = len(steps) <= MOST_STEPS
+        schema[STEPS] = _group(steps, "Parameters of the steps, for this run.", shown=shown)
     return schema
 
 
@@ -126,6 +124,18 @@ def in_json(values: Mapping[str, Any]) -> dict[str, Any]:
     return told
 
 
+def _group(fields: Mapping[str, dg.Field], description: str, *, shown: bool) -> dg.Field:
+    """Put fields together; where they are `shown`, the launchpad begins with their defaults."""
+    if shown or any(one.is_required for one in fields.values()):
+        return dg.Field(_shape(fields), description=description)
+    return dg.Field(_shape(fields), is_required=False, description=description)
+
+
+def _is_short(fields: Mapping[str, dg.Field]) -> bool:
+    defaults = [one.default_value for one in fields.values() if one.default_provided]
+    return len(json.dumps(defaults)) <= MOST_TEXT
+
+
 def _settable(workflow: Composition, node: Node) -> list[str]:
     """Give the parameters that a run can set: what is handed on is none, nor is what JSON cannot tell."""
     wires = workflow.calls[node.slot].wires
@@ -144,9 +154,7 @@ def _step_field(workflow: Composition, node: Node) -> dg.Field:
         parameter = node.step.parameters[name]
         place = f"{workflow.name}__{node.slot}__{name}"
         fields[name] = _field(parameter.annotation, _told(node.settings[name]), place, required=False)
-    return dg.Field(
-        _shape(fields), is_required=False, description=node.step.description or f"The step {node.slot}."
-    )
+    return dg.Field(_shape(fields), description=node.step.description or f"The step {node.slot}.")
 
 
 def _input_fields(workflow: Composition) -> Iterator[tuple[str, dg.Field]]:

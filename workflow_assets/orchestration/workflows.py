@@ -137,7 +137,7 @@ def _materialised(
     for one in inputs:
         record = plan.store.find(plan.sources[one.name].key)
         assert record is not None, "the plan has stored it"
-        told = {**datum_metadata(record), **value_metadata(plan.store, record)}
+        told = {**value_metadata(plan.store, record), **datum_metadata(record)}
         made.append(
             dg.AssetMaterialization(source_key(one), metadata=told, tags=log.source_tags(one, record.key))
         )

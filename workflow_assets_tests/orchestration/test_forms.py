@@ -11,7 +11,7 @@ import pytest
 from pydantic import Field
 
 from workflow_assets import MemoryStore, Workflow, step, to_dagster
-from workflow_assets.orchestration.forms import config_type, configured, workflow_schema
+from workflow_assets.orchestration.forms import MOST_STEPS, config_type, configured, workflow_schema
 from workflow_assets_tests.orchestration.studies import failure_text
 
 
@@ -65,6 +65,31 @@ def run(told: dict[str, Any], flow: Workflow | None = None) -> Any:
 def fields() -> dict[str, dg.Field]:
     steps: Any = workflow_schema(workflow())["steps"]
     return dict(steps.config_type.fields["shaped"].config_type.fields)
+
+
+def test_the_launchpad_begins_with_the_values_of_a_workflow_unless_they_are_very_many() -> None:
+    def begins_with(flow: Workflow) -> dict[str, Any]:
+        schema = workflow_schema(flow)
+        return {name: one.default_value for name, one in schema.items() if one.default_provided}
+
+    known = begins_with(workflow())
+    assert known["inputs"] == {"numbers": [1]}
+    assert known["steps"]["shaped"]["factor"] == 2.0
+    assert "inputs" not in begins_with(workflow(numbers=list(range(1000))))
+    assert "inputs" not in begins_with(workflow(numbers=list[int])), "it has to be given"
+    with Workflow("shapes") as long:
+        numbers = long.input("numbers", [1])
+        for number in range(MOST_STEPS + 1):
+            shaped.named(f"shaped_{number}")(numbers)
+    assert "steps" not in begins_with(long)
+
+
+def test_what_the_launchpad_begins_with_gives_what_plain_python_gives() -> None:
+    store = MemoryStore()
+    defs = to_dagster(workflow(), store=store)
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert defs.resolve_job_def("shapes").execute_in_process(instance=instance).success
+    assert workflow().run(store).computed == frozenset()
 
 
 def test_each_parameter_that_json_can_tell_is_a_field_with_its_default() -> None:
