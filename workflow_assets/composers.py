@@ -190,7 +190,8 @@ class Composer(Composed, ABC):
         provider: Any = (
             call.step if call is not None else self.inputs.get(wire.name) or self.sources[wire.name]
         )
-        handed_on = provider.returns if getattr(provider, "transient", False) else handed(provider.returns)
+        gives = provider.gives if isinstance(provider, Step) else provider.returns
+        handed_on = gives if getattr(provider, "transient", False) else handed(gives)
         if not compatible(handed_on, given.returns):
             faults.add(f"{wire.name!r} gives {describe(handed_on)}, but {place} is {describe(given.returns)}")
 

@@ -110,7 +110,7 @@ def story_of(
                     for name, value in node.settings.items()
                     if name in node.step.parameters
                 },
-                gives=hint_text(node.step.returns),
+                gives=hint_text(node.step.gives),
                 status=(states or {}).get(node.slot, "pending"),
                 **(more or {}).get(node.slot, {}),
             )

@@ -230,8 +230,9 @@ class Workflow(Alterable):
         Raises `UnknownNameError` for a name that the workflow does not have.
         """
         pending = self[step]
-        declared = self.inputs[step] if step in self.inputs else self.wired.nodes[step].step
-        return Datum.awaited(pending, hint_text(declared.returns))
+        given = self.inputs.get(step)
+        gives = self.wired.nodes[step].step.gives if given is None else given.returns
+        return Datum.awaited(pending, hint_text(gives))
 
 
 class WorkflowResult:
@@ -363,7 +364,7 @@ class WorkflowResult:
             )
         if step not in self.states:
             raise UnknownNameError(f"no step is called {step!r}: {did_you_mean(step, self.states)}")
-        kind = hint_text(self.workflow.wired.nodes[step].step.returns)
+        kind = hint_text(self.workflow.wired.nodes[step].step.gives)
         key = self._outcome.key(step)
         if step in self._outcome.records:
             return Datum.of(self.store, self._outcome.records[step].key, alias=step, type=kind)

@@ -93,6 +93,16 @@ def test_each_item_is_called_once_and_what_they_give_is_a_list():
     assert [one["status"] for one in result.items("double")] == ["completed"] * 3
 
 
+def test_a_sub_workflow_takes_the_list_that_a_step_on_each_gives():
+    """Its input is of what others are handed, not of what one call gives; so it is told, too."""
+    adding = Workflow("adding", [total], inputs={"numbers": list[int]})
+    with Workflow("outer") as outer:
+        adding(double.each()(outer.input("given", [1, 2])))
+    assert outer.run()["adding__total"] == 6
+    assert "list[int]" in next(line for line in str(outer).splitlines() if line.startswith("1 "))
+    assert outer.datum("double").type == "list[int]"
+
+
 @pytest.mark.parametrize("kind", ["memory", "folder"])
 def test_only_new_items_are_called(kind, tmp_path):
     """Whatever stood before and after them, and in whatever order."""
