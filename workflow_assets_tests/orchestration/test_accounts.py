@@ -9,6 +9,7 @@ import pytest
 
 from workflow_assets import MemoryStore, Workflow, step, to_dagster
 from workflow_assets.errors import UnknownNameError
+from workflow_assets.orchestration import diaries
 from workflow_assets.orchestration.accounts import run_document
 
 SEEN: list[dict[str, Any]] = []
@@ -228,6 +229,21 @@ def test_a_step_on_each_item_is_told_of_as_one() -> None:
         "Step 'squared' begins",
         "Step 'squared'",
     ]
+
+
+def test_a_run_whose_events_cannot_be_written_says_so_and_goes_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(diaries, "report", full)
+    store = MemoryStore()
+    instance, run = ran(first, store=store)
+    assert engine_events(instance, run) == []
+    assert store.load_asset(("told", "first")) == 2
+    assert run_document(instance, run)["status"] == "completed"
+    assert "events of steps are not in Dagster's log" in caplog.text
 
 
 def test_a_step_that_ran_when_its_process_was_ended_has_failed() -> None:
