@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any
 
 from workflow_assets.errors import DeclarationError, excerpt, message_of
@@ -87,6 +87,17 @@ def planned_keys(plan: Plan) -> dict[str, str]:
     chosen = plan.replicates[replicate]
     keys = plan.keys(chosen, plan.seed(chosen))
     return {slot: keys[step] for slot, step in plan.by_treatment[treatment].items()}
+
+
+def stored_steps(
+    wired: WiredSteps, keys: Mapping[str, str], stored: Container[str], force: Iterable[str]
+) -> list[str]:
+    """Give the steps whose data are there, and will not be computed again: not those that follow from a forced one."""
+    again = set(force)
+    for slot, node in wired.nodes.items():
+        if not again.isdisjoint(node.inputs.values()):
+            again.add(slot)
+    return [slot for slot in wired.nodes if keys[slot] in stored and slot not in again]
 
 
 class Standings:

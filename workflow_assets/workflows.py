@@ -34,6 +34,7 @@ from workflow_assets.standings import (
     planned_keys,
     skipped_entry,
     step_entry,
+    stored_steps,
 )
 from workflow_assets.store.base import MemoryStore, Record, Store
 from workflow_assets.tellings import hint_text, story_of
@@ -149,6 +150,7 @@ class Workflow(Alterable):
         Raises `DeclarationError` for an input without a value, or of a wrong type.
         """
         store = MemoryStore() if store is None else store
+        again = tuple(force)
         limits: dict[str, int] = {}
         bound = self.bound(inputs)
         if rows is None:
@@ -162,11 +164,11 @@ class Workflow(Alterable):
         if watch is not None:
             keys = planned_keys(plan)
             stored = set(store.find_all(keys.values()))
-            there = [slot for slot, key in keys.items() if key in stored and slot not in force]
+            there = stored_steps(self.wired, keys, stored, again)
             standings = Standings(self.name, self.wired, keys, there, watch, limits)
             shared = chosen is None or chosen.capabilities.shares_memory
             execution = replace(execution, hooks=(*execution.hooks, standings.hooks(steps=shared)))
-        (outcome,) = execution.cells(plan, store, plan.cells(), steps, force=tuple(force))
+        (outcome,) = execution.cells(plan, store, plan.cells(), steps, force=again)
         wanted = frozenset(plan.declaration.slots if steps is None else steps)
         result = WorkflowResult(bound, outcome, store, wanted, rows=rows, sampled=limits)
         if standings is not None:

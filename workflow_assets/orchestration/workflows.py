@@ -25,7 +25,7 @@ from workflow_assets.outcomes import CellOutcome
 from workflow_assets.plans import Plan
 from workflow_assets.samples import Rows, label_of
 from workflow_assets.sources import AssetSource, Given
-from workflow_assets.standings import planned_keys
+from workflow_assets.standings import planned_keys, stored_steps
 from workflow_assets.store.base import Store
 from workflow_assets.workflows import SingleRun, Workflow, WorkflowResult
 
@@ -83,7 +83,7 @@ def workflow_assets(
         selected = {tuple(key.path) for key in context.selected_asset_keys}
         slots = [slot for slot in declaration.asset_slots if (workflow.name, slot) in selected]
         with Diary(context) as diary:
-            outcome = _computed(context, plan, slots, chosen, config.force, diary, sampled)
+            outcome = _computed(context, asked, plan, slots, chosen, config.force, diary, sampled)
             whole = slots == list(declaration.asset_slots)
             wanted = frozenset(asked if whole else slots)
             result = WorkflowResult(asked, outcome, store, wanted, rows=rows, sampled=sampled)
@@ -103,6 +103,7 @@ def workflow_assets(
 
 def _computed(
     context: dg.AssetExecutionContext,
+    asked: Workflow,
     plan: Plan,
     slots: list[str],
     execution: Execution,
@@ -112,8 +113,8 @@ def _computed(
 ) -> CellOutcome:
     """Find or compute what is selected."""
     keys = planned_keys(plan)
-    stored = plan.store.find_all(keys[slot] for slot in slots)
-    diary.begin(keys, [slot for slot in slots if keys[slot] in stored and slot not in force], sampled)
+    found = plan.store.find_all(keys[slot] for slot in slots)
+    diary.begin(keys, stored_steps(asked.wired, keys, found, force), sampled)
     with forwarded(context.log, "{step}: "):
         (outcome,) = diary.following(execution).cells(
             plan, plan.store, plan.cells(), slots, force=force, run_id=context.run.run_id

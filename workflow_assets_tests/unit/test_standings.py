@@ -117,6 +117,16 @@ def test_what_is_stored_is_completed_from_the_beginning():
     ]
 
 
+def test_what_follows_from_a_forced_step_is_pending_although_it_is_stored():
+    store = MemoryStore()
+    with Workflow("w") as w:
+        scale(scale(1.0))
+    w.run(store)
+    seen: list[dict[str, Any]] = []
+    w.run(store, watch=seen.append, force=(name for name in ["scale"]))
+    assert set(states(seen[0]).values()) == {"pending"}
+
+
 def test_a_step_that_is_tried_again_runs_again():
     TRIES.clear()
     with Workflow("w") as w:
