@@ -159,7 +159,10 @@ class Alterable(Composition):
             else:
                 made[name] = one
         self._refuse(faults)
-        return self.changed(self.calls, inputs=made)
+        if not inputs:
+            return self
+        sources = FrozenDict({name: made.get(name, one) for name, one in self.wired.sources.items()})
+        return self.changed(self.calls, inputs=made, _wired=replace(self.wired, sources=sources))
 
     def _check_steps(self, slots: Any) -> None:
         known = [*self.calls, *self.groups]

@@ -149,12 +149,6 @@ class Wiring:
 
     def _by_slot(self) -> dict[str, dict[str, Any]]:
         owned: dict[str, dict[str, Any]] = {slot: {} for slot in self.steps}
-        known = [
-            f"{slot}.{parameter.name}"
-            for slot, step in self.steps.items()
-            for parameter in step.parameters.values()
-            if parameter.default is not REQUIRED or not self._provider(step, parameter.name)
-        ]
         for address, value in self.parameters.items():
             slot, _, name = address.partition(".")
             origin = self.treatment if address in self.own else ""
@@ -165,9 +159,17 @@ class Wiring:
                     f"{address!r} is given by the engine and cannot be set", "address", address, origin
                 )
             elif slot not in self.broken:
-                near = did_you_mean(address, known)
+                near = did_you_mean(address, self._settable())
                 self._fault(f"{address!r} is no parameter of any step: {near}", "address", address, origin)
         return owned
+
+    def _settable(self) -> list[str]:
+        return [
+            f"{slot}.{parameter.name}"
+            for slot, step in self.steps.items()
+            for parameter in step.parameters.values()
+            if parameter.default is not REQUIRED or not self._provider(step, parameter.name)
+        ]
 
     def _node(self, slot: str, step: Step[..., Any], owned: Mapping[str, Any]) -> Node:
         inputs: dict[str, str] = {}
