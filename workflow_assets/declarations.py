@@ -120,12 +120,10 @@ class Declaration:
         self.parameters: Mapping[str, Any] = FrozenDict(base)
         wires = {slot: call.wires for slot, call in composed.items()}
         told = {slot for slot, call in composed.items() if not call.by_name}
-        as_it_is = isinstance(steps, Composition) and not parameters and not given and not broken["steps"]
+        changed = parameters or given or broken["steps"]
+        wired = steps.wired if isinstance(steps, Composition) and not changed else None
         self.workflows: Mapping[str, WiredSteps] = FrozenDict(
-            _wire_all(
-                *(slots, declared, base, self.treatments, broken["steps"], faults, wires, told),
-                steps.wired if as_it_is else None,
-            )
+            _wire_all(slots, declared, base, self.treatments, broken["steps"], faults, wires, told, wired)
         )
         unwired = {*broken["treatments"], *(name for name in self.treatments if name not in self.workflows)}
         unsound = {"treatments": unwired, "steps": broken["steps"]}
