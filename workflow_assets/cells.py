@@ -19,7 +19,6 @@ from math import inf
 from typing import Any, NamedTuple
 
 from workflow_assets.callers import Caller, Place, Recorded, Surroundings, SuspectError
-from workflow_assets.canonical import digest
 from workflow_assets.contracts.checkers import checker
 from workflow_assets.errors import (
     CodecError,
@@ -36,9 +35,9 @@ from workflow_assets.items import (
     Collection,
     ItemStore,
     call_each,
+    calls_key,
     combined,
     failure_of,
-    item_digest,
     items_asset,
     items_key,
 )
@@ -265,9 +264,7 @@ class Cell:
             arguments = caller.assembled(arguments)
         collection, items = combined(arguments, step.over, step.combine)
         whole = {name: value for name, value in arguments.items() if name not in step.over}
-        fixed = [f"{name} {item_digest(value, store.pickles)}" for name, value in sorted(whole.items())]
-        place = f"seed {self.place.seed:x} {planned.stream}" if step.random else ""
-        key = digest("items", planned.static, place, *fixed)
+        key = calls_key(planned, self.place.seed, whole, store.pickles)
         made = {"run": self.run.run_id, "created": round(time.time(), 3)}
         kept = ItemStore(store, items_asset(self.run.plan.declaration.name, planned.name, key), made)
 

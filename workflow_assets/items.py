@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from workflow_assets.callers import Recorded
 from workflow_assets.canonical import digest
 from workflow_assets.errors import ContractError, excerpt
+from workflow_assets.plans import PlannedStep
 from workflow_assets.scenes import COMPLETED, FAILED, SKIPPED
 from workflow_assets.store.base import Asset, Store
 from workflow_assets.store.codecs import encode
@@ -136,6 +137,33 @@ def _digest(text: str) -> str:
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
+def calls_key(planned: PlannedStep, seed: int, whole: Mapping[str, Any], pickles: Any) -> str:
+    """Digest what the values of all items depend on: the step, its random stream if it has one, and what they share."""
+    stream = f"seed {seed:x} {planned.stream}" if planned.node.step.random else ""
+    fixed = [f"{name} {item_digest(value, pickles)}" for name, value in sorted(whole.items())]
+    return digest("items", planned.static, stream, *fixed)
+
+
+class ItemKeys:
+    """Names items by what they are, wherever they stand; of several that are alike, the first, the second, …."""
+
+    def __init__(self, key: str, pickles: Any) -> None:
+        self._key = key
+        self._pickles = pickles
+        self._alike: Counter[str] = Counter()
+
+    def of(self, parts: Iterable[Any]) -> str:
+        """Give the key of the next item, of what its parameters are handed."""
+        own = "|".join([item_digest(part, self._pickles) for part in parts])
+        self._alike[own] += 1
+        return _digest(f"{self._key}|{own}|{self._alike[own]}")
+
+
+def seed_of(item_key: str) -> int:
+    """Give the seed of an item's random stream."""
+    return int(item_key[:15], 16)
+
+
 def items_asset(owner: str, slot: str, key: str) -> Asset:
     """Name what refers to the stored items of a step."""
     return (owner, slot, f"{_ITEMS}{key[:16]}")
@@ -238,13 +266,13 @@ def call_each(
         force: call it for what is stored, too.
     """
     pickles = kept.store.pickles
-    alike: Counter[str] = Counter()
+    key_of = ItemKeys(key, pickles).of
     statuses: list[str] = []
     errors: list[str] = []
     times: list[float] = []
     failures: list[tuple[Any, Exception]] = []
     recorded: Recorded = []
-    guard = _Guard(whole, pickles)
+    guard = Guard(whole, pickles)
     clock = time.perf_counter
     for number, (label, parts) in enumerate(zip(collection.labels, items, strict=True), 1):
         status, error, seconds = COMPLETED, "", 0.0
@@ -253,16 +281,12 @@ def call_each(
             value: Any = absent
             status, error = SKIPPED, absent.why
         else:
-            own = "|".join([item_digest(part, pickles) for part in parts])
-            alike[own] += 1
-            item_key = _digest(f"{key}|{own}|{alike[own]}")
+            item_key = key_of(parts)
             found, value = (False, None) if force else kept.find(item_key)
             if not found:
                 started = clock()
                 try:
-                    value, said = call(
-                        {**whole, **dict(zip(over, parts, strict=True))}, int(item_key[:15], 16)
-                    )
+                    value, said = call({**whole, **dict(zip(over, parts, strict=True))}, seed_of(item_key))
                     if said:
                         recorded += [(name, one, {**tags, "item": str(label)}) for name, one, tags in said]
                     seconds = clock() - started
@@ -284,7 +308,7 @@ def call_each(
     return ItemCalls(collection, table, failures, statuses.count(SKIPPED), recorded)
 
 
-class _Guard:
+class Guard:
     """Sees to it that what all items share is not changed by the call for one of them."""
 
     def __init__(self, whole: Mapping[str, Any], pickles: Any) -> None:
@@ -300,6 +324,7 @@ class _Guard:
         return {name: item_digest(value, self._pickles) for name, value in self._whole.items()}
 
     def check(self) -> None:
+        """Raise `ContractError` for what has changed."""
         for name, now in self._digests().items():
             if now != self._before[name]:
                 raise ContractError(

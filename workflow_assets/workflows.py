@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from workflow_assets.alterations import Alterable
+from workflow_assets.callables import WorkflowFunction
 from workflow_assets.cards import grid_card, story_card
 from workflow_assets.compositions import Composition
 from workflow_assets.datums import Datum
@@ -160,6 +161,23 @@ class Workflow(Alterable):
         if standings is not None:
             standings.tell(result.document())
         return result
+
+    def function(self, *steps: str, resources: Mapping[str, Any] | None = None) -> WorkflowFunction:
+        """Give the workflow as a plain function of its inputs, which stores nothing and costs next to nothing.
+
+        Sources are loaded now. It gives the value of a step, or the values of several by name; all by default. What it
+        gives is what `run` gives.
+
+        >>> @step
+        ... def doubled(number: int) -> int:
+        ...     return 2 * number
+        >>> double = Workflow("double", [doubled], inputs={"number": int}).function("doubled")
+        >>> double(number=21)
+        42
+        """
+        some = {name: one.holding(None) if one.is_empty else one for name, one in self.inputs.items()}
+        plan = Plan(SingleRun.of(self.holding(some)), MemoryStore())
+        return WorkflowFunction(self, plan, steps, resources)
 
     def results(self, store: Store) -> dict[str, WorkflowResult]:
         """Give what a store keeps of the workflow: the last run over "everything", and over each sample, "rows=100".
