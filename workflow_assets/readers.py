@@ -59,6 +59,7 @@ class Reader:
         self.subject = "document"
         self._changed: list[tuple[str, str]] = []
         self._versions: dict[tuple[int, str | None], str] = {}
+        self._used: dict[tuple[Any, Any], Step[..., Any]] = {}
 
     # -- what every part is made of -----------------------------------------------------------------------------------
 
@@ -173,9 +174,13 @@ class Reader:
 
     def use(self, entry: Mapping[str, Any], path: str) -> Step[..., Any] | None:
         """Read a step's slug, the version of its code and what is overridden."""
-        step: Step[..., Any] | None = self.member(entry["step"], at(path, "step"), Step)
+        slug, version = entry["step"], entry.get("code_version", "")
+        as_registered = type(slug) is type(version) is str and not entry.keys() & {"execution", "each"}
+        if as_registered and (slug, version) in self._used:
+            return self._used[slug, version]
+        step: Step[..., Any] | None = self.member(slug, at(path, "step"), Step)
         execution = self.mapping(entry.get("execution", {}), at(path, "execution"), OVERRIDABLE)
-        version = self.text(entry.get("code_version", ""), at(path, "code_version"))
+        version = self.text(version, at(path, "code_version"))
         if step is None:
             return None
         code = id(step.function), step.version
@@ -185,6 +190,8 @@ class Reader:
             now = self._versions[code]
             sentence = f"the code of {step.slug!r} is {now[:12]} now, and was {excerpt(version[:12])}"
             self._changed.append((at(path, "code_version"), sentence))
+        elif as_registered:
+            self._used[slug, version] = step
         made = step
         for trait, value in execution.items():
             if trait not in OVERRIDABLE:
