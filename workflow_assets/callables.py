@@ -212,9 +212,8 @@ def _on_each(planned: PlannedStep, caller: Caller, arguments: dict[str, Any], pl
     collection, items = combined(arguments, step.over, step.combine)
     whole = {name: value for name, value in arguments.items() if name not in step.over}
     guard = Guard(whole, pickles=True)
-    keys = (
-        ItemKeys(calls_key(planned, place.seed, whole, pickles=True), pickles=True) if step.random else None
-    )
+    key = calls_key(planned, place.seed, whole, pickles=True)
+    keys = ItemKeys(key, pickles=True, counted=True) if step.random else None
     for label, parts in zip(collection.labels, items, strict=True):
         own = place if keys is None else place._replace(seed=seed_of(keys.of(parts)))
         try:

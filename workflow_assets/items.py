@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 from workflow_assets.callers import Recorded
 from workflow_assets.canonical import digest
-from workflow_assets.errors import ContractError, excerpt
+from workflow_assets.errors import ContractError, excerpt, message_of
+from workflow_assets.outcomes import ItemFailure, Share
 from workflow_assets.plans import PlannedStep
 from workflow_assets.scenes import COMPLETED, FAILED, SKIPPED
 from workflow_assets.store.base import Asset, Store
@@ -66,7 +67,7 @@ class ItemCalls(NamedTuple):
 
     collection: Collection
     table: dict[str, list[Any]]
-    failures: list[tuple[Any, Exception]]
+    failures: list[tuple[Any, ItemFailure]]
     skipped: int
     recorded: Recorded
 
@@ -145,9 +146,14 @@ def calls_key(planned: PlannedStep, seed: int, whole: Mapping[str, Any], pickles
 
 
 class ItemKeys:
-    """Names items by what they are, wherever they stand; of several that are alike, the first, the second, …."""
+    """Names items by what they are, wherever they stand.
 
-    def __init__(self, key: str, pickles: Any) -> None:
+    Those that are alike come to the same, and are called once. Where they do not, since they draw random numbers or
+    must not be remembered, they are `counted`: the first, the second, ….
+    """
+
+    def __init__(self, key: str, pickles: Any, *, counted: bool) -> None:
+        self.counted = counted
         self._key = key
         self._pickles = pickles
         self._alike: Counter[str] = Counter()
@@ -155,6 +161,8 @@ class ItemKeys:
     def of(self, parts: Iterable[Any]) -> str:
         """Give the key of the next item, of what its parameters are handed."""
         own = "|".join([item_digest(part, self._pickles) for part in parts])
+        if not self.counted:
+            return _digest(f"{self._key}|{own}")
         self._alike[own] += 1
         return _digest(f"{self._key}|{own}|{self._alike[own]}")
 
@@ -174,9 +182,30 @@ def is_of_items(asset: Asset, owner: str) -> bool:
     return len(asset) == 3 and asset[0] == owner and asset[2].startswith(_ITEMS)
 
 
+def partial_key(key: str) -> str:
+    """Give the key of what the items of a datum came to of which some failed."""
+    return digest("partial", key)
+
+
 def items_key(key: str) -> str:
     """Give the key of the table of a datum's items."""
     return digest("item table", key)
+
+
+class Found(NamedTuple):
+    """What is stored of an item: its value, what was recorded of it, and the seconds that it took in this run, or 0."""
+
+    value: Any
+    recorded: Recorded
+    seconds: float
+
+
+class _Chunk(NamedTuple):
+    """What is stored of some items: the key of their values, what was recorded of them by their places, and seconds."""
+
+    values_key: str
+    recorded: Mapping[int, Recorded]
+    seconds: Sequence[float] | None
 
 
 class ItemStore:
@@ -186,43 +215,57 @@ class ItemStore:
         self.store = store
         self.asset = asset
         self.provenance = provenance
-        self._places: dict[str, tuple[str, int]] | None = None  # not looked for yet
+        self._places: dict[str, tuple[_Chunk, int]] | None = None  # not looked for yet
         self._loaded: tuple[str, list[Any]] = ("", [])
-        self._keys: list[str] = []
+        self._pending: dict[str, int] = {}  # the keys of what is kept, with their places
         self._values: list[Any] = []
+        self._recorded: dict[int, Recorded] = {}
+        self._times: list[float] = []
         self._since = time.monotonic()
 
-    def find(self, key: str) -> tuple[bool, Any]:
-        """Say whether the value of an item is stored, and give it."""
+    def find(self, key: str) -> Found | None:
+        """Give what is stored of an item."""
+        if (place := self._pending.get(key)) is not None:
+            return Found(self._values[place], self._recorded.get(place, []), 0.0)
         if self._places is None:
             self._places = {}
-            for chunk, keys_key in self.store.references(self.asset).items():
-                record = None if "." in chunk else self.store.find(keys_key)
+            for name, held in self.store.references(self.asset).items():
+                record = None if "." in name else self.store.find(held)
                 if record is not None:
-                    keys, values_key = self.store.load(record)
-                    self._places.update((one, (values_key, place)) for place, one in enumerate(keys))
+                    keys, values_key, recorded, seconds = self.store.load(record)
+                    now = record.provenance.get("run") == self.provenance["run"]
+                    chunk = _Chunk(values_key, dict(recorded), seconds if now else None)
+                    self._places.update((one, (chunk, place)) for place, one in enumerate(keys))
         if key not in self._places:
-            return False, None
-        values_key, place = self._places[key]
-        if self._loaded[0] != values_key:
-            record = self.store.find(values_key)
+            return None
+        chunk, place = self._places[key]
+        if self._loaded[0] != chunk.values_key:
+            record = self.store.find(chunk.values_key)
             if record is None:
-                return False, None
-            self._loaded = (values_key, self.store.load(record))
-        return True, self._loaded[1][place]
+                return None
+            self._loaded = (chunk.values_key, self.store.load(record))
+        seconds = 0.0 if chunk.seconds is None else chunk.seconds[place]
+        return Found(self._loaded[1][place], chunk.recorded.get(place, []), seconds)
 
-    def add(self, key: str, value: Any, seconds: float) -> None:
-        """Keep the value of an item, which took so long; it is stored with others."""
-        self._keys.append(key)
+    def add(self, key: str, value: Any, recorded: Recorded, seconds: float) -> None:
+        """Keep what an item came to, which took so long; it is stored with others."""
+        count = self._pending[key] = len(self._values)
+        if recorded:
+            self._recorded[count] = recorded
         self._values.append(value)
-        count = len(self._keys)
-        if count >= _CHUNK or (seconds > _QUICK and time.monotonic() - self._since > _SECONDS):
+        self._times.append(round(seconds, 6))
+        if count + 1 >= _CHUNK or (seconds > _QUICK and time.monotonic() - self._since > _SECONDS):
             self.write()
 
     def tell(self, key: str, table: Mapping[str, Any]) -> None:
-        """Store what is told of each item, in place of what was told before."""
-        self._put(key, table)
-        self.store.refer(self.asset, {".table": key})
+        """Store what is told of each item of a datum, in place of what was told before."""
+        self._put(items_key(key), table)
+        self.store.refer(self.asset, {".table": items_key(key)})
+
+    def leave(self, key: str, collection: Collection) -> None:
+        """Store what the items came to of which some failed, for steps on each that follow."""
+        self._put(partial_key(key), (list(collection.labels), collection.keyed, collection.values))
+        self.store.refer(self.asset, {".partial": partial_key(key)})
 
     def _put(self, key: str, value: Any) -> None:
         """Store in place of what is there: what was forced counts, not what it was before."""
@@ -232,48 +275,76 @@ class ItemStore:
     def write(self) -> None:
         """Store what was kept."""
         self._since = time.monotonic()
-        if not self._keys:
+        if not self._pending:
             return
-        name = digest("items", *self._keys)
+        name = digest("items", *self._pending)
         values_key = digest("values", name)
         self._put(values_key, self._values)
-        self._put(name, [self._keys, values_key])
+        self._put(name, [list(self._pending), values_key, list(self._recorded.items()), self._times])
         self.store.refer(self.asset, {name[:16]: name, f"{name[:16]}.values": values_key})
-        self._keys, self._values = [], []
+        if self._places is not None:
+            chunk = _Chunk(values_key, self._recorded, None)
+            self._places.update((key, (chunk, place)) for key, place in self._pending.items())
+        self._pending, self._values, self._recorded, self._times = {}, [], {}, []
 
 
-def call_each(
-    collection: Collection,
-    items: Iterator[Any],
-    over: Sequence[str],
-    whole: Mapping[str, Any],
-    call: Call,
-    kept: ItemStore,
-    key: str,
-    *,
-    force: bool = False,
-) -> ItemCalls:
-    """Call a step on each item, or find what that came to.
+@dataclass
+class ItemCaller:
+    """Calls a step on one item, or finds what that came to.
 
     Args:
-        collection: the labels of the items; their values are added.
-        items: for each what the parameters are handed.
-        over: the names of these parameters.
+        over: the parameters that are handed what items are of.
         whole: the other arguments, which no call may change.
         call: calls the function.
+        trace: gives the traceback of what a call raised.
         kept: what is stored.
-        key: digests all that every item's value depends on.
+        keys: names items.
+        failed: why items failed in this run, by their keys.
         force: call it for what is stored, too.
     """
-    pickles = kept.store.pickles
-    key_of = ItemKeys(key, pickles).of
+
+    over: Sequence[str]
+    whole: Mapping[str, Any]
+    call: Call
+    trace: Callable[[Exception], str]
+    kept: ItemStore
+    keys: ItemKeys
+    failed: dict[str, ItemFailure]
+    force: bool = False
+    _traced: bool = False
+
+    def result(self, key: str, parts: Sequence[Any]) -> Found | ItemFailure:
+        """Give what an item comes to."""
+        if key in self.failed:
+            return self.failed[key]
+        if not self.force and (found := self.kept.find(key)) is not None:
+            return found
+        started = time.perf_counter()
+        try:
+            value, recorded = self.call(
+                {**self.whole, **dict(zip(self.over, parts, strict=True))}, seed_of(key)
+            )
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this item's alone
+            told = "" if self._traced else self.trace(error)
+            self._traced = True
+            seconds = time.perf_counter() - started
+            failure = ItemFailure(type(error).__qualname__, message_of(error), told, seconds)
+            if not self.force:
+                self.failed[key] = failure
+            return failure
+        seconds = time.perf_counter() - started
+        self.kept.add(key, value, recorded, seconds)
+        return Found(value, recorded, seconds)
+
+
+def call_each(collection: Collection, items: Iterator[Any], caller: ItemCaller) -> ItemCalls:
+    """Call a step on each item, or find what that came to; the values are added to the collection."""
     statuses: list[str] = []
     errors: list[str] = []
     times: list[float] = []
-    failures: list[tuple[Any, Exception]] = []
+    failures: list[tuple[Any, ItemFailure]] = []
     recorded: Recorded = []
-    guard = Guard(whole, pickles)
-    clock = time.perf_counter
+    guard = Guard(caller.whole, caller.kept.store.pickles)
     for number, (label, parts) in enumerate(zip(collection.labels, items, strict=True), 1):
         status, error, seconds = COMPLETED, "", 0.0
         absent = next((part for part in parts if isinstance(part, Absent)), None)
@@ -281,21 +352,14 @@ def call_each(
             value: Any = absent
             status, error = SKIPPED, absent.why
         else:
-            item_key = key_of(parts)
-            found, value = (False, None) if force else kept.find(item_key)
-            if not found:
-                started = clock()
-                try:
-                    value, said = call({**whole, **dict(zip(over, parts, strict=True))}, seed_of(item_key))
-                    if said:
-                        recorded += [(name, one, {**tags, "item": str(label)}) for name, one, tags in said]
-                    seconds = clock() - started
-                    kept.add(item_key, value, seconds)
-                except Exception as raised:  # noqa: BLE001 - whatever it is, it is this item's alone
-                    value = Absent(f"{type(raised).__qualname__}: {raised}")
-                    status, error = FAILED, value.why
-                    failures.append((label, raised))
-                    seconds = clock() - started
+            found = caller.result(caller.keys.of(parts), parts)
+            if isinstance(found, ItemFailure):
+                value = Absent(f"{found.kind}: {found.message}")
+                status, error, seconds = FAILED, value.why, found.seconds
+                failures.append((label, found))
+            else:
+                value, said, seconds = found
+                recorded += [(name, one, {**tags, "item": str(label)}) for name, one, tags in said]
         collection.values.append(value)
         statuses.append(status)
         errors.append(error)
@@ -303,9 +367,27 @@ def call_each(
         if not number % _CHUNK:
             guard.check()
     guard.check()
-    kept.write()
+    caller.kept.write()
     table = {"key": list(collection.labels), "status": statuses, "error": errors, "seconds": times}
     return ItemCalls(collection, table, failures, statuses.count(SKIPPED), recorded)
+
+
+def call_share(items: Iterator[Any], caller: ItemCaller, share: Share) -> dict[str, ItemFailure]:
+    """Call a step on one worker's share of the items, whose values are stored; tell which failed, by their keys."""
+    failed: dict[str, ItemFailure] = {}
+    guard = Guard(caller.whole, caller.kept.store.pickles)
+    for number, parts in enumerate(items):
+        mine = number % share.of == share.first and not any(isinstance(part, Absent) for part in parts)
+        if not mine and not caller.keys.counted:
+            continue
+        key = caller.keys.of(parts)
+        if mine:
+            found = caller.result(key, parts)
+            if isinstance(found, ItemFailure):
+                failed[key] = found
+    guard.check()
+    caller.kept.write()
+    return failed
 
 
 class Guard:
@@ -336,7 +418,7 @@ class Guard:
 def failure_of(calls: ItemCalls, slot: str) -> str:
     """Tell which items failed, and why."""
     count = len(calls.collection.labels)
-    told = [f"item {excerpt(label)}: {type(error).__qualname__}: {error}" for label, error in calls.failures]
+    told = [f"item {excerpt(label)}: {one.kind}: {one.message}" for label, one in calls.failures]
     more = f" and {len(told) - _MOST_TOLD} more" if len(told) > _MOST_TOLD else ""
     parts = []
     if told:
