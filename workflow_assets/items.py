@@ -253,7 +253,7 @@ class ItemStore:
         if recorded:
             self._recorded[count] = recorded
         self._values.append(value)
-        self._times.append(round(seconds, 6))
+        self._times.append(seconds)
         if count + 1 >= _CHUNK or (seconds > _QUICK and time.monotonic() - self._since > _SECONDS):
             self.write()
 
@@ -280,7 +280,15 @@ class ItemStore:
         name = digest("items", *self._pending)
         values_key = digest("values", name)
         self._put(values_key, self._values)
-        self._put(name, [list(self._pending), values_key, list(self._recorded.items()), self._times])
+        self._put(
+            name,
+            [
+                list(self._pending),
+                values_key,
+                list(self._recorded.items()),
+                [round(one, 6) for one in self._times],
+            ],
+        )
         self.store.refer(self.asset, {name[:16]: name, f"{name[:16]}.values": values_key})
         if self._places is not None:
             chunk = _Chunk(values_key, self._recorded, None)
