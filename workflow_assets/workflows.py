@@ -17,7 +17,7 @@ from workflow_assets.declarations import Declaration
 from workflow_assets.errors import UnknownNameError, WorkflowFailedError, did_you_mean
 from workflow_assets.executions import Execution
 from workflow_assets.hooks import Hooks, read_hooks
-from workflow_assets.items import items_key
+from workflow_assets.items import items_key, partial_key
 from workflow_assets.layouts import for_terminal, terminal_width
 from workflow_assets.outcomes import CellOutcome, Failure
 from workflow_assets.plans import Plan
@@ -33,6 +33,9 @@ from workflow_assets.views import flow, grid, line, process
 
 _LARGE = 64_000_000
 """Bytes of a datum whose items are not shown one by one."""
+
+_SHOWN = 10
+"""Items that are shown of a collection of which some failed."""
 
 EVERYTHING = "everything"
 """What the run over all rows is called beside samples."""
@@ -376,13 +379,28 @@ class WorkflowResult:
         for node in self.workflow.wired:
             follows = tuple(dict.fromkeys(node.inputs.values()))
             record = self._outcome.records.get(node.slot)
-            if record is None:
+            if record is None and (items := self._items_shown(node.slot)) is not None:
+                made.append(Column(node.slot, *items, follows))
+            elif record is None:
                 made.append(Column(node.slot, (self.states[node.slot],), None, follows))
             elif record.size > _LARGE:
                 made.append(Column(node.slot, (self.datum(node.slot).preview,), None, follows))
             else:
                 made.append(Column(node.slot, *items_of(self.store.load(record)), follows))
         return made
+
+    def _items_shown(self, slot: str) -> tuple[tuple[str, ...], int] | None:
+        """Tell what the first items came to of which some failed; None where that is not known."""
+        record = self.store.find(partial_key(self._outcome.key(slot)))
+        if record is None:
+            return None
+        _, _, values = self.store.load(record)
+        rows = self.items(slot)
+        shown = [
+            items_of([value])[0][0] if row["status"] == COMPLETED else f"{row['status']}: {row['error']}"
+            for row, value in zip(rows[:_SHOWN], values, strict=False)
+        ]
+        return tuple(shown), len(rows)
 
     def grid(self) -> Grid:
         """Tell item by item what the steps gave: a row for each item, a column for each step."""

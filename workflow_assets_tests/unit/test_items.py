@@ -316,3 +316,24 @@ def test_streams_take_the_memory_of_one_chunk(tmp_path):
         assert tracemalloc.get_traced_memory()[1] < 20 << 20
     finally:
         tracemalloc.stop()
+
+
+def test_a_grid_tells_what_the_items_came_to_of_which_some_failed():
+    @step
+    def halved(number: int) -> float:
+        if number == 2:
+            raise ValueError("two")
+        return number / 2
+
+    @step
+    def doubled(number: float) -> float:
+        return 2 * number
+
+    with Workflow("partly") as workflow:
+        workflow.add(doubled.each("number"), workflow.add(halved.each("number"), [1, 2, 3]))
+    told = str(workflow.run().grid())
+    assert [line.split() for line in told.splitlines()[2:]] == [
+        ["0", "0.5", "1"],
+        ["1", "failed:", "ValueError:", "two", "skipped:", "ValueError:", "two"],
+        ["2", "1.5", "3"],
+    ]
