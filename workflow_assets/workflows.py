@@ -171,6 +171,7 @@ class Workflow(Alterable):
         Sources are loaded now. It gives the value of a step, or the values of several by name; all by default. What it
         gives is what `run` gives.
 
+        >>> from workflow_assets import step
         >>> @step
         ... def doubled(number: int) -> int:
         ...     return 2 * number
