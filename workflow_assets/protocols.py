@@ -182,7 +182,7 @@ class _Reader(WorkflowReader):
                 path, f"{excerpt(address)} is no parameter of any step: {self.places.near(address, known)}"
             )
             return
-        if value is None and step.parameters[name].default is None:
+        if name in step.over or (value is None and step.parameters[name].default is None):
             return
         try:
             coerce(value, step.parameters[name].annotation, address)
