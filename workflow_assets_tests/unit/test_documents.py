@@ -370,6 +370,33 @@ def test_a_swapped_step_keeps_what_was_set():
     assert again.workflows["other"].nodes["clean"].settings["threshold"] == 0.5
 
 
+def test_a_treatment_may_set_what_a_step_takes_item_by_item():
+    """The parameter is annotated with what one item is, and is set to many."""
+    registry = Registry()
+
+    @registry.add
+    @step
+    def doubled(number: int, factor: int = 2) -> int:
+        return number * factor
+
+    workflow = Workflow("w", [doubled.each()], parameters={"doubled.number": [1, 2]})
+    experiment = Experiment("study", workflow, {"more": {"doubled.number": [3, 4, 5]}})
+    document = experiment.document()
+    assert document["treatments"]["more"]["parameters"] == {"doubled.number": [3, 4, 5]}
+    again = Experiment.from_document(document, registry)
+    assert again.version() == experiment.version()
+    assert again.workflows["more"].nodes["doubled"].settings["number"] == [3, 4, 5]
+
+
+def test_sources_and_inputs_come_back_in_whatever_order():
+    """An experiment's document has inputs ahead of sources; no result depends on that."""
+    with Workflow("w") as workflow:
+        counted(shop)  # type: ignore[arg-type]
+        fetch(workflow.input("url", "u"))
+    experiment = Experiment("study", workflow)
+    assert Experiment.from_document(experiment.document(), REGISTRY).version() == experiment.version()
+
+
 def test_a_test_that_is_a_function_is_refused():
     def own(x, y, alternative="greater"):
         return 0.5
