@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from workflow_assets.compositions import Composition
@@ -139,6 +139,7 @@ class _Reader(WorkflowReader):
     def _treatment(self, told: Any, path: str) -> Treatment:
         entry = self.mapping(told, path, TREATMENT)
         steps: dict[str, Step[..., Any]] = {}
+        unsound: set[str] = set()
         swaps = at(path, "steps")
         for slot, one in self.mapping(entry.get("steps", {}), swaps).items():
             place = at(swaps, slot)
@@ -148,8 +149,12 @@ class _Reader(WorkflowReader):
                 self.add(place, f"no step is called {excerpt(slot)}: {self.places.near(slot, self.slots)}")
             elif step is not None:
                 steps[slot] = step
+            else:
+                unsound.add(slot)
         parameters = self.mapping(entry.get("parameters", {}), at(path, "parameters"))
         for address, value in parameters.items():
+            if address.partition(".")[0] in unsound:
+                continue
             self._parameter(address, value, steps, at(at(path, "parameters"), address))
         sources = {
             name: found
@@ -201,7 +206,7 @@ class _Reader(WorkflowReader):
         for name, setting in settings.items():
             path = at("$.design.settings", name)
             for address in (*setting, *(one for one in every if one not in setting)):
-                self._setting(address, setting, every.get(address), at(path, address))
+                self._setting(address, setting, every.get(address), at(path, address), factors)
         if self.places.faults:
             return others
         try:
@@ -211,7 +216,14 @@ class _Reader(WorkflowReader):
                 self.add("$.design", fault)
         return others
 
-    def _setting(self, address: str, setting: Mapping[str, Any], factor: Factor | None, path: str) -> None:
+    def _setting(
+        self,
+        address: str,
+        setting: Mapping[str, Any],
+        factor: Factor | None,
+        path: str,
+        factors: Mapping[str, Factor],
+    ) -> None:
         if factor is None:
             self.add(path, f"{excerpt(address)} is no factor of the design")
         elif address not in setting:
@@ -226,8 +238,13 @@ class _Reader(WorkflowReader):
                 f"{excerpt(setting[address])} is no level: {self.places.near(setting[address], factor.levels)}",
             )
         else:
-            value = setting[address] if factor.levels is None else factor.levels[setting[address]]
-            self._parameter(address, value, {}, path)
+            if factor.levels is None:
+                self._parameter(address, setting[address], {}, path)
+                return
+            label = setting[address]
+            kind = "factors" if address in factors else "blocks"
+            place = at(at(at(f"$.design.{kind}", address), "levels"), label)
+            self._parameter(address, factor.levels[label], {}, place)
 
     def _factors(self, told: Any, path: str) -> dict[str, Factor]:
         made = {}
@@ -272,11 +289,8 @@ class _Reader(WorkflowReader):
                 self.text(one, at(at(path, "levels"), n))
                 for n, one in enumerate(self.sequence(names, at(path, "levels")))
             )
-        keys = (
-            [self.text(one, at(at(path, "units"), n)) for n, one in enumerate(units)]
-            if type(units) is list
-            else units
-        )
+        held = path if type(told) is list else at(path, "units")
+        keys = [self.text(one, at(held, n)) for n, one in enumerate(units)] if type(units) is list else units
         if keys is not None and type(keys) is not (list if names is None else dict):
             what = "names of units" if names is None else "units with their places in the levels"
             self.add(at(path, "units"), f"{excerpt(units)}: expected {what}")
@@ -312,8 +326,7 @@ class _Reader(WorkflowReader):
                 )
             except DeclarationError as error:
                 for fault in error.faults:
-                    word = fault.partition(" ")[0]
-                    self.add(at(path, word) if word in entry else path, fault)
+                    self.add(_place_among(fault, keys or (), held) or _place_of(fault, entry, path), fault)
         return Replicates(1)
 
     def _hypothesis(self, told: Any, path: str, treatments: set[str], metrics: set[str]) -> Hypothesis | None:
@@ -381,26 +394,47 @@ class _Reader(WorkflowReader):
         """Note faults of the declaration at the places of what they name."""
         rest = []
         for fault in faults:
-            for word, key, names in (
-                ("hypothesis", "hypotheses", [one.get("name") for one in told.get("hypotheses", [])]),
-                ("treatment", "treatments", [*told.get("treatments", {})]),
-                ("family", "families", [*told.get("families", {})]),
-            ):
-                found = next((place for place, name in enumerate(names) if f"{word} {name!r}" in fault), None)
-                if found is not None:
-                    self.add(at(f"$.{key}", found if key == "hypotheses" else names[found]), fault)
-                    break
+            if path := _place_named(fault, told):
+                self.add(path, fault)
             else:
-                word = fault.partition(" ")[0]
-                if word in told:
-                    self.add(at("$", word), fault)
-                else:
-                    rest.append(fault)
+                rest.append(fault)
         places, self.places = self.places, Places()
         self.locate(rest)
         for path, sentence in self.places.faults:
             places.add(path, sentence)
         self.places = places
+
+
+def _place_named(fault: str, told: Mapping[str, Any]) -> str:
+    """Give the place of the claim, treatment or family that a fault names; "" where it names none."""
+    claims = [one["name"] for one in told.get("hypotheses", [])]
+    for words, key, names in (
+        (("hypothesis", "hypotheses are called"), "hypotheses", claims),
+        (("treatment",), "treatments", [*told.get("treatments", {})]),
+        (("family",), "families", [*told.get("families", {})]),
+    ):
+        for place in reversed(range(len(names))):  # of two with one name, the second
+            if any(f"{word} {excerpt(names[place])}" in fault for word in words):
+                return at(f"$.{key}", place if names is claims else names[place])
+    word = fault.partition(" ")[0]
+    word = "design" if fault.startswith("the design") else "families" if "for the family" in fault else word
+    return at("$", word) if word in told else ""
+
+
+def _place_among(fault: str, units: Iterable[str], path: str) -> str:
+    """Give the place of the unit that a fault is about; "" where it is about none."""
+    found = [(n, key) for n, key in enumerate(units) if fault.startswith(f"unit {excerpt(key)} ")]
+    if not found:
+        return ""
+    place, key = found[-1]
+    return at(path, key if isinstance(units, Mapping) else place)
+
+
+def _place_of(fault: str, entry: Mapping[str, Any], path: str) -> str:
+    """Give the place of the key that a fault begins with, or of what it is in."""
+    word = fault.partition(" ")[0]
+    word = "levels" if word == "level" else word
+    return at(path, word) if word in entry else path
 
 
 def _settings(told: Mapping[str, Any]) -> list[str]:

@@ -135,19 +135,23 @@ class Reader:
         told: dict[str, Any] = plain(tree, self.places)
         self.subject = subject
         if told.get("kind") != kind:
-            given = excerpt(told.get("kind"))
-            self.add("$.kind" if "kind" in told else "$", f"kind = {given}: expected {kind!r}")
+            self.add(*self._unlike(told, "kind", f"expected {kind!r}"))
         version = told.get("version")
         if type(version) is not int or version != VERSION:
             newer = type(version) is int and version > VERSION
             cure = "update workflow_assets to read it" if newer else f"expected {VERSION}"
-            path = "$.version" if "version" in told else "$"
-            if path not in dict(self.places.faults):
-                self.add(path, f"version = {excerpt(version)}: {cure}")
+            if "$.version" not in dict(self.places.faults):
+                self.add(*self._unlike(told, "version", cure))
             self.places.refuse(subject)  # nothing is known of what other versions hold
         self.mapping(told, "$", (*HEAD, *keys), ("name", "steps"))
         self.text(told.get("description", ""), "$.description")
         return told
+
+    def _unlike(self, told: Mapping[str, Any], key: str, expected: str) -> tuple[str, str]:
+        """Tell what the head says, or that it does not."""
+        if key not in told:
+            return "$", f"{key!r} is missing: {expected}"
+        return at("$", key), f"{key} = {excerpt(told[key])}: {expected}"
 
     def name(self, told: Mapping[str, Any], key: str = "name") -> str:
         """Read the document's name."""
@@ -197,22 +201,26 @@ class Reader:
                 self.add(at(at(path, "execution"), trait), "; ".join(error.faults))
         return self._each(made, entry["each"], at(path, "each")) if "each" in entry else made
 
-    def _each(self, step: Step[..., Any], told: Any, path: str) -> Step[..., Any]:
-        """Read which parameters are handed one item at a time."""
+    def _each(self, step: Step[..., Any], told: Any, path: str) -> Step[..., Any] | None:
+        """Read which parameters are handed one item at a time; None where that is not known."""
         entry = self.mapping(told, path, ("of", "combine"), ("of",))
+        of = at(path, "of")
         names = [
-            self.text(one, at(at(path, "of"), place), empty=False)
-            for place, one in enumerate(self.sequence(entry.get("of", []), at(path, "of")))
+            self.text(one, at(of, place), empty=False)
+            for place, one in enumerate(self.sequence(entry.get("of", []), of))
         ]
         if not names or not all(names):
             if entry.get("of") == []:
-                self.add(at(path, "of"), "name a parameter whose items the step is called on")
-            return step
+                self.add(of, "name a parameter whose items the step is called on")
+            return None
         try:
             return step.each(*names, combine=cast("Any", entry.get("combine", "zip")))
         except DeclarationError as error:
-            self.add(path, "; ".join(error.faults))
-            return step
+            for fault in error.faults:
+                named = next((n for n, one in enumerate(names) if f"on each {one!r}," in fault), None)
+                word = "combine" if fault.startswith("combine") else "of"
+                self.add(at(path, word) if named is None else at(of, named), fault)
+            return None
 
     def _trait(self, trait: str, value: Any, path: str) -> Any:
         if trait == "retries" and type(value) is dict:

@@ -253,7 +253,10 @@ class _Writer:
             value = getattr(one, name)
             if name == "metric" and isinstance(value, Mapping):
                 told[name] = {
-                    metric: {"alternative": alternative, **({"margin": margin} if margin else {})}
+                    metric: {
+                        "alternative": alternative,
+                        **({} if repr(margin) == "0.0" else {"margin": margin}),
+                    }
                     for metric, (alternative, margin) in value.items()
                 }
             elif name == "test" and not isinstance(value, str):
@@ -265,7 +268,7 @@ class _Writer:
             elif name == "alternative":
                 usual = "two-sided" if one.several else "greater"
                 told |= {} if one.together or value == usual else {name: value}
-            elif value != default:
+            elif repr(value) != repr(default):  # which tells 0 from 0.0, as a claim's version does
                 told[name] = list(value) if isinstance(value, tuple) else value
         return told
 
