@@ -143,15 +143,23 @@ class WorkflowReader(Reader):
     def _group(self, name: str, told: Any) -> None:
         """Read which steps are one workflow within this."""
         path = at("$.groups", name)
-        self.identifier(name, path)
-        members = self.sequence(told, path)
-        for place, slot in enumerate(members):
-            if self.text(slot, at(path, place), empty=False) and slot not in self.slots:
+        if self.identifier(name, path) and (name in self.slots or name in self.inputs):
+            self.add(path, f"two things are called {name!r}: rename one")
+        members: dict[str, None] = {}
+        if told == []:
+            self.add(path, "it has no steps: name some, or leave it out")
+        for place, slot in enumerate(self.sequence(told, path)):
+            if not self.text(slot, at(path, place), empty=False):
+                continue
+            if slot not in self.slots:
                 self.add(
                     at(path, place),
                     f"no step is called {excerpt(slot)}: {self.places.near(slot, self.slots)}",
                 )
-        self.groups[name] = tuple(map(str, members))
+            elif slot in members:
+                self.add(at(path, place), f"{slot!r} stands here already: name each step once")
+            members[slot] = None
+        self.groups[name] = tuple(members)
 
     def _free(self, name: str, path: str) -> bool:
         if name in GIVEN:

@@ -182,6 +182,18 @@ def test_all_faults_are_told_at_once_with_near_names():
         ),
         (lambda d: d.update(sources={"shop": "fetch"}), "$.sources.shop", "'fetch' is a step, not a source"),
         (lambda d: d.update(sources={"store": "shop"}), "$.sources.store", "is called 'shop'"),
+        (lambda d: d.update(groups={"clean": ["score"]}), "$.groups.clean", "two things are called 'clean'"),
+        (lambda d: d.update(groups={"url": ["score"]}), "$.groups.url", "two things are called 'url'"),
+        (lambda d: d.update(groups={"some": []}), "$.groups.some", "it has no steps"),
+        (lambda d: d.update(groups={"some": ["score", "score"]}), "$.groups.some[1]", "name each step once"),
+        (lambda d: d.pop("version"), "$", "'version' is missing: expected 1"),
+        (lambda d: d["steps"][2].update(each={"of": ["cleen"]}), "$.steps[2].each.of[0]", "'cleen'"),
+        (lambda d: d["steps"][2].update(each={"of": ["clean"] * 2}), "$.steps[2].each.of", "twice"),
+        (
+            lambda d: d["steps"][2].update(each={"of": ["clean"], "combine": "zap"}),
+            "$.steps[2].each.combine",
+            "did you mean 'zip'",
+        ),
     ],
 )
 def test_a_fault_is_told_at_its_place(change, path, sentence):
@@ -397,6 +409,46 @@ def test_sources_and_inputs_come_back_in_whatever_order():
     assert Experiment.from_document(experiment.document(), REGISTRY).version() == experiment.version()
 
 
+def test_a_claim_comes_back_whatever_its_margin_is_written_as():
+    claims = [
+        Hypothesis("one", metric="score", treatment="strict", margin=0),
+        Hypothesis("two", metric={"score": ("less", 0), "counted": ("greater", -0.0)}, treatment="strict"),
+    ]
+    experiment = Experiment(
+        "study",
+        [fetch, clean, score, counted],
+        {"strict": {"clean.threshold": 1.5}},
+        2,
+        claims,
+        parameters={"fetch.url": "u"},
+    )
+    assert Experiment.from_document(experiment.document(), REGISTRY).version() == experiment.version()
+
+
+def test_a_level_of_a_factor_is_told_at_its_place():
+    document = study(treatments=factorial({"clean.threshold": [0.5, 1.5]}), hypotheses=[]).document()
+    document["design"]["factors"]["clean.threshold"]["levels"]["1.5"] = "high"
+    path = "$.design.factors['clean.threshold'].levels['1.5']"
+    assert faults_of(document) == {path: "clean.threshold: expected float, got str 'high'"}
+
+
+def test_a_list_for_a_tuple_is_no_fault_but_what_is_in_it():
+    with Workflow("w") as workflow:
+        painted(sizes=(1.0, 2.0))
+    document = workflow.document()
+    document["steps"][0]["arguments"]["sizes"]["value"][1] = "large"
+    ((path, sentence),) = faults_of(document).items()
+    assert path == "$.steps[0].arguments.sizes"
+    assert sentence == "painted.sizes: 1: input should be a valid number, got 'large'"
+
+
+def test_what_is_called_on_nothing_known_is_told_once():
+    """Its arguments may be right: it is not known what they are the items of."""
+    document = study(hypotheses=[]).document()
+    document["treatments"]["strict"]["steps"] = {"clean": {"step": "clean", "each": {"of": ["nothing"]}}}
+    assert [*faults_of(document)] == ["$.treatments.strict.steps.clean.each.of[0]"]
+
+
 def test_a_test_that_is_a_function_is_refused():
     def own(x, y, alternative="greater"):
         return 0.5
@@ -440,8 +492,27 @@ def test_a_test_that_is_a_function_is_refused():
         (lambda d: d["hypotheses"][0].update(alpha=2), "$.hypotheses[0].alpha", "alpha = 2"),
         (lambda d: d["hypotheses"][0].update(test="t"), "$.hypotheses[0].test", "test = 't'"),
         (lambda d: d.update(replicates=0), "$.replicates", "at least 1"),
-        (lambda d: d.update(replicates=["a", "a"]), "$.replicates", "more than once"),
+        (lambda d: d.update(replicates=["a", "a"]), "$.replicates[1]", "more than once"),
         (lambda d: d.update(replicates={"units": {"a": ["P"]}}), "$.replicates", "levels are not named"),
+        (lambda d: d.update(replicates=["a", 7]), "$.replicates[1]", "expected a text"),
+        (lambda d: d.update(replicates=["a", "b|c"]), "$.replicates[1]", "contains '|'"),
+        (
+            lambda d: d.update(
+                replicates={"units": {"a": ["P"], "b": []}, "levels": ["plate"], "unit": "plate"}
+            ),
+            "$.replicates.units.b",
+            "expected a name for each",
+        ),
+        (
+            lambda d: d.update(replicates={"units": {"a": ["P"]}, "levels": ["plate"], "unit": "plte"}),
+            "$.replicates.unit",
+            "did you mean 'plate'",
+        ),
+        (
+            lambda d: d["hypotheses"].append(d["hypotheses"][0]),
+            "$.hypotheses[1]",
+            "two hypotheses are called",
+        ),
         (lambda d: d.update(families={"x": "holm"}), "$.families", "no hypothesis names"),
         (lambda d: d.update(seed=-1), "$.seed", "0 or more"),
         (lambda d: d.update(owners="me"), "$.owners", "expected a list"),
