@@ -61,14 +61,17 @@ def _validated(adapter: TypeAdapter[Any], value: Any) -> Any:
         try:
             return adapter.validate_json(text, strict=True)
         except ValidationError as as_written:
-            if _AS_LISTS & {
-                fault["type"] for fault in error.errors()
-            }:  # a list is no fault, but what is in it
-                raise as_written from error
+            if _kinds(error) & _AS_LISTS and not _kinds(as_written) & _OF_LENGTH:
+                raise as_written from error  # a list is no fault, but what is in it
         raise
 
 
 _AS_LISTS = {"tuple_type", "set_type", "frozen_set_type"}
+_OF_LENGTH = {"missing", "too_long"}
+
+
+def _kinds(error: ValidationError) -> set[str]:
+    return {fault["type"] for fault in error.errors()}
 
 
 def _plain(value: Any) -> Any:
