@@ -60,7 +60,7 @@ _WORDS: Mapping[type, str] = {
     dict: "a mapping",
     tuple: "a list",
     bool: "true or false",
-    int: "a whole number",
+    int: "a number",
     float: "a number",
     type(None): "null",
 }
@@ -342,7 +342,7 @@ class _Reader(WorkflowReader):
             }
         for key, kinds in _KINDS.items():
             if key in entry and type(entry[key]) not in kinds:
-                what = " or ".join(_WORDS[kind] for kind in kinds)
+                what = " or ".join(dict.fromkeys(_WORDS[kind] for kind in kinds))
                 self.add(at(path, key), f"{excerpt(entry[key])}: expected {what}")
         if "overrides" in entry:
             self._texts(entry["overrides"], at(path, "overrides"))

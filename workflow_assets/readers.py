@@ -58,6 +58,7 @@ class Reader:
         self.places = Places()
         self.subject = "document"
         self._changed: list[tuple[str, str]] = []
+        self._of_kind: dict[type, list[str]] = {}
         self._versions: dict[tuple[int, str | None], str] = {}
 
     # -- what every part is made of -----------------------------------------------------------------------------------
@@ -107,7 +108,8 @@ class Reader:
             return None
         if slug not in self.known:
             self.add(
-                path, f"no {what} is registered under {excerpt(slug)}: {self.places.near(slug, self.known)}"
+                path,
+                f"no {what} is registered under {excerpt(slug)}: {self.places.near(slug, self._slugs(kind))}",
             )
             return None
         found = self.registry[slug]
@@ -115,6 +117,12 @@ class Reader:
             self.add(path, f"{slug!r} is a {type(found).__name__.lower()}, not a {what}")
             return None
         return found
+
+    def _slugs(self, kind: type) -> list[str]:
+        """Give the slugs of all steps or sources, in the order of their registration."""
+        if kind not in self._of_kind:
+            self._of_kind[kind] = [slug for slug in self.registry if isinstance(self.registry[slug], kind)]
+        return self._of_kind[kind]
 
     def identifier(self, told: Any, path: str) -> str:
         """Read a name that is one word."""
@@ -198,7 +206,8 @@ class Reader:
                     **{trait: self._trait(trait, value, at(at(path, "execution"), trait))}
                 )
             except DeclarationError as error:
-                self.add(at(at(path, "execution"), trait), "; ".join(error.faults))
+                for fault in error.faults:
+                    self.add(*_of_trait(fault, value, at(at(path, "execution"), trait)))
         return self._each(made, entry["each"], at(path, "each")) if "each" in entry else made
 
     def _each(self, step: Step[..., Any], told: Any, path: str) -> Step[..., Any] | None:
@@ -229,3 +238,15 @@ class Reader:
                 **{"times": 0, **{key: one for key, one in value.items() if key in Retries.__annotations__}}
             )
         return value
+
+
+def _of_trait(fault: str, value: Any, path: str) -> tuple[str, str]:
+    """Tell what is wrong with a trait in the words of documents, and where."""
+    head, _, told = fault.rpartition("): ")
+    key = head.partition("=")[0].removeprefix("Retries(")
+    if key in ("wait", "backoff", "longest"):
+        return at(path, key), f"{key} = {excerpt(value[key])}: {told}"
+    if fault.startswith("retries") and type(value) is dict:
+        return at(path, "times"), fault
+    fault = fault.replace("or Retries(...)", "or a mapping of times, wait, backoff and longest")
+    return path, fault.replace("True or False", "true or false")

@@ -9,14 +9,14 @@ from typing import Any, TypeVar
 from workflow_assets.compositions import Call, Composition
 from workflow_assets.contracts.checkers import checker
 from workflow_assets.contracts.coercions import coerce
-from workflow_assets.errors import ContractError, DeclarationError, excerpt
+from workflow_assets.errors import ContractError, excerpt
 from workflow_assets.faults import Faults
 from workflow_assets.mappings import FrozenDict
 from workflow_assets.notations import at
 from workflow_assets.readers import Reader
 from workflow_assets.registries import Registry
 from workflow_assets.sources import Given, Source
-from workflow_assets.steps import GIVEN, REQUIRED, Step
+from workflow_assets.steps import GIVEN, REQUIRED, Step, slot_fault
 from workflow_assets.typenames import known_types, read_type
 from workflow_assets.wires import From, parts_of
 from workflow_assets.wirings import Wiring, in_order
@@ -97,11 +97,11 @@ class WorkflowReader(Reader):
             if step is None:
                 self.broken.add(slot)
             elif slot not in self.steps:
-                try:
-                    self.steps[slot] = step.named(slot)
-                except DeclarationError as error:
+                if fault := slot_fault(slot):
                     self.broken.add(slot)
-                    self.add(at(path, "id"), "; ".join(error.faults))
+                    self.add(at(path, "id"), f"it {fault}")
+                else:
+                    self.steps[slot] = step.named(slot)
 
     def _input(self, owner: str, name: str, told: Any) -> None:
         path = at("$.inputs", name)

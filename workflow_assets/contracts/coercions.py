@@ -61,7 +61,7 @@ def _validated(adapter: TypeAdapter[Any], value: Any) -> Any:
         try:
             return adapter.validate_json(text, strict=True)
         except ValidationError as as_written:
-            if _kinds(error) & _AS_LISTS and not _kinds(as_written) & _OF_LENGTH:
+            if _AS_LISTS & {one["type"] for one in error.errors()} and _is_inside(as_written):
                 raise as_written from error  # a list is no fault, but what is in it
         raise
 
@@ -70,8 +70,9 @@ _AS_LISTS = {"tuple_type", "set_type", "frozen_set_type"}
 _OF_LENGTH = {"missing", "too_long"}
 
 
-def _kinds(error: ValidationError) -> set[str]:
-    return {fault["type"] for fault in error.errors()}
+def _is_inside(error: ValidationError) -> bool:
+    """Whether what is wrong is not the value itself, nor how long it is."""
+    return all(one["loc"] and one["type"] not in _OF_LENGTH for one in error.errors())
 
 
 def _plain(value: Any) -> Any:

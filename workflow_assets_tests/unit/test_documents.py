@@ -75,6 +75,10 @@ def counted(shop: list[int]) -> int:
     return len(shop)
 
 
+def counted_too(fetch: list[int], threshold: float = 0.5) -> int:
+    return len(fetch)
+
+
 def line() -> Workflow:
     return Workflow("line", [fetch, clean, score], inputs={"url": "https://example.org"})
 
@@ -182,6 +186,27 @@ def test_all_faults_are_told_at_once_with_near_names():
         ),
         (lambda d: d.update(sources={"shop": "fetch"}), "$.sources.shop", "'fetch' is a step, not a source"),
         (lambda d: d.update(sources={"store": "shop"}), "$.sources.store", "is called 'shop'"),
+        (
+            lambda d: d["steps"][1].update(execution={"retries": {"times": 1, "wait": "x"}}),
+            "$.steps[1].execution.retries.wait",
+            "wait = 'x': expected a number",
+        ),
+        (
+            lambda d: d["steps"][1].update(execution={"retries": "x"}),
+            "$.steps[1].execution.retries",
+            "or a mapping of times, wait, backoff and longest",
+        ),
+        (lambda d: d["steps"][1].update(execution={"memo": 1}), "$.steps[1].execution.memo", "true or false"),
+        (lambda d: d["steps"][1].update(step="zzz"), "$.steps[1].step", "there are 'fetch', 'clean', "),
+        (lambda d: d["inputs"]["url"].update(value="\ud800"), "$.inputs.url.value", "it has half of a"),
+        (
+            lambda d: (
+                d["steps"][1]["arguments"].update(fetch={"from": "url"})
+                or d["inputs"]["url"].update(type="str")
+            ),
+            "$.steps[1].arguments.fetch",
+            "input 'url' gives str, but clean.fetch takes list[int]",
+        ),
         (lambda d: d.update(groups={"clean": ["score"]}), "$.groups.clean", "two things are called 'clean'"),
         (lambda d: d.update(groups={"url": ["score"]}), "$.groups.url", "two things are called 'url'"),
         (lambda d: d.update(groups={"some": []}), "$.groups.some", "it has no steps"),
@@ -425,6 +450,20 @@ def test_a_claim_comes_back_whatever_its_margin_is_written_as():
     assert Experiment.from_document(experiment.document(), REGISTRY).version() == experiment.version()
 
 
+def test_what_is_wrong_with_all_of_a_claim_is_told_once():
+    document = study().document()
+    document["hypotheses"][0] |= {"metric": {"score": "less", "clean": "less"}, "alpha": 2}
+    del document["hypotheses"][0]["alternative"]
+    document["steps"][1]["step"] = "counted_too"
+    registry = Registry()
+    for one in (fetch, clean, score, step(slug="counted_too")(counted_too)):
+        registry.add(one)
+    with pytest.raises(DocumentError) as caught:
+        from_document(document, registry)
+    told = [path for path, sentence in caught.value.faults if "alpha" in sentence]
+    assert told == ["$.hypotheses[0].alpha"]
+
+
 def test_a_level_of_a_factor_is_told_at_its_place():
     document = study(treatments=factorial({"clean.threshold": [0.5, 1.5]}), hypotheses=[]).document()
     document["design"]["factors"]["clean.threshold"]["levels"]["1.5"] = "high"
@@ -494,6 +533,7 @@ def test_a_test_that_is_a_function_is_refused():
         (lambda d: d.update(replicates=0), "$.replicates", "at least 1"),
         (lambda d: d.update(replicates=["a", "a"]), "$.replicates[1]", "more than once"),
         (lambda d: d.update(replicates={"units": {"a": ["P"]}}), "$.replicates", "levels are not named"),
+        (lambda d: d["hypotheses"][0].update(margin="x"), "$.hypotheses[0].margin", "'x': expected a number"),
         (lambda d: d.update(replicates=["a", 7]), "$.replicates[1]", "expected a text"),
         (lambda d: d.update(replicates=["a", "b|c"]), "$.replicates[1]", "contains '|'"),
         (
