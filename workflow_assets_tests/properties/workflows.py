@@ -442,3 +442,45 @@ def experiments(draw: Any) -> Experiment:
         owners=draw(st.lists(st.just("somebody@example.org"), max_size=1)),
         tags=draw(st.dictionaries(TEXTS, TEXTS, max_size=2)),
     )
+
+
+@REGISTRY.add
+@step
+def second(first: int, shift: int = 1) -> int:
+    return first + shift
+
+
+@REGISTRY.add
+@step
+def third(first: int, second: int) -> int:
+    return first * second
+
+
+@REGISTRY.add
+@step
+def fourth(third: int, second: int, shop: int, shift: int = 0) -> int:
+    return third + second + shop + shift
+
+
+@st.composite
+def by_name(draw: Any) -> tuple[Workflow, Workflow]:
+    """Compose a workflow by the names of steps, and the same by calling them; what no step gives is an input."""
+    steps = {"second": second, "third": third, "fourth": fourth}
+    chosen = draw(st.lists(st.sampled_from(list(steps)), min_size=1, unique=True))
+    taken = [name for one in chosen for name in steps[one].parameters if name in ("first", "second", "third")]
+    inputs = {name: draw(SOME) for name in sorted(set(taken) - set(chosen))}
+    shifts = {one: draw(SOME) for one in ("second", "fourth") if one in chosen and draw(st.booleans())}
+    named = Workflow(
+        "w",
+        [steps[one] for one in chosen],
+        inputs=inputs,
+        parameters={f"{one}.shift": value for one, value in shifts.items()},
+    )
+    with Workflow("w") as called:
+        there: dict[str, Any] = {name: called.input(name, value) for name, value in inputs.items()}
+        there["shop"] = shop
+        for one in [name for name in steps if name in chosen]:
+            handed = {name: there[name] for name in steps[one].parameters if name in there}
+            more = {"shift": shifts[one]} if one in shifts else {}
+            there[one] = steps[one](**handed, **more)
+    return named, called
