@@ -145,11 +145,9 @@ def originals() -> list[dict[str, Any]]:
     changed = Treatment(
         {"fourth.by": 3}, {"outer__third": third.with_traits(memo=False)}, {"shop": other_shop}, "Ü", 2
     )
-    given = {"units": {"P1/a": {"plate": "P1"}, "P2/a": {"plate": "P2"}}, "unit": "plate"}
+    wells = {"P1/a": {"plate": "P1"}, "P2/a": {"plate": "P2"}}
     rest = [
-        Experiment(
-            "levels", flow, {"more": {"first.text": "no"}}, units(given["units"], unit="plate"), claims
-        ),
+        Experiment("levels", flow, {"more": {"first.text": "no"}}, units(wells, unit="plate"), claims),
         Experiment("crossing", flow, None, crossed({"a": 2, "b": ["x", "y"]}, unit="a")),
         Experiment("splits", flow, None, resamples(3, test_fraction=0.25), seed=7),
         Experiment("later", flow, None, Replicates(2, first=10), owners=["somebody@example.org"]),
@@ -158,7 +156,8 @@ def originals() -> list[dict[str, Any]]:
     ]
     families = {"two": "bonferroni", "": "holm"}
     judged = Experiment("judged", flow, {"more": {"first.text": "no"}}, 2, claims, families=families)
-    return [one.document() for one in (flow, study, whole, *rest, judged)]
+    made: list[Workflow | Experiment] = [flow, study, whole, *rest, judged]
+    return [one.document() for one in made]
 
 
 WORDS = (

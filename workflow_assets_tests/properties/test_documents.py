@@ -39,7 +39,7 @@ def test_a_workflow_comes_back_equal_and_gives_equal_results(notation: str, work
     assert again == workflow
     assert json.dumps(again.document()) == json.dumps(document)
     assert isinstance(again, Workflow)
-    inputs = {name: 3 for name, one in workflow.inputs.items() if one.is_empty}
+    inputs: dict[str, Any] = {name: 3 for name, one in workflow.inputs.items() if one.is_empty}
     ours, theirs = workflow.run(**inputs), again.run(**inputs)
     assert ours.states == theirs.states
     completed = [name for name, state in ours.states.items() if state == "completed"]
@@ -219,7 +219,7 @@ def test_one_change_is_told_where_it_is_or_leaves_a_document(document: Any, data
 
     A fault stands at the change, inside or around it, or names what it left without its counterpart.
     """
-    for _ in range(10):
+    for _ in range(5):
         changed, path, names = data.draw(mutations(document))
         faults: tuple[tuple[str, str], ...] = ()
         try:

@@ -465,7 +465,7 @@ def fourth(third: int, second: int, shop: int, shift: int = 0) -> int:
 @st.composite
 def by_name(draw: Any) -> tuple[Workflow, Workflow]:
     """Compose a workflow by the names of steps, and the same by calling them; what no step gives is an input."""
-    steps = {"second": second, "third": third, "fourth": fourth}
+    steps: dict[str, Any] = {"second": second, "third": third, "fourth": fourth}
     chosen = draw(st.lists(st.sampled_from(list(steps)), min_size=1, unique=True))
     taken = [name for one in chosen for name in steps[one].parameters if name in ("first", "second", "third")]
     inputs = {name: draw(SOME) for name in sorted(set(taken) - set(chosen))}
