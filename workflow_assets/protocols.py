@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from workflow_assets.compositions import Composition
@@ -16,6 +16,7 @@ from workflow_assets.hypotheses import ALTERNATIVES, Hypothesis
 from workflow_assets.levels import Levels
 from workflow_assets.mappings import FrozenDict
 from workflow_assets.notations import Places, at
+from workflow_assets.readers import place_among, place_named, place_of
 from workflow_assets.readings import BODY, WorkflowReader
 from workflow_assets.registries import Registry
 from workflow_assets.replicates import Replicates
@@ -326,7 +327,7 @@ class _Reader(WorkflowReader):
                 )
             except DeclarationError as error:
                 for fault in error.faults:
-                    self.add(_place_among(fault, keys or (), held) or _place_of(fault, entry, path), fault)
+                    self.add(place_among(fault, keys or (), held) or place_of(fault, entry, path), fault)
         return Replicates(1)
 
     def _hypothesis(self, told: Any, path: str, treatments: set[str], metrics: set[str]) -> Hypothesis | None:
@@ -394,7 +395,7 @@ class _Reader(WorkflowReader):
         """Note faults of the declaration at the places of what they name."""
         rest = []
         for fault in faults:
-            if path := _place_named(fault, told):
+            if path := place_named(fault, told):
                 self.add(path, fault)
             else:
                 rest.append(fault)
@@ -403,38 +404,6 @@ class _Reader(WorkflowReader):
         for path, sentence in self.places.faults:
             places.add(path, sentence)
         self.places = places
-
-
-def _place_named(fault: str, told: Mapping[str, Any]) -> str:
-    """Give the place of the claim, treatment or family that a fault names; "" where it names none."""
-    claims = [one["name"] for one in told.get("hypotheses", [])]
-    for words, key, names in (
-        (("hypothesis", "hypotheses are called"), "hypotheses", claims),
-        (("treatment",), "treatments", [*told.get("treatments", {})]),
-        (("family",), "families", [*told.get("families", {})]),
-    ):
-        for place in reversed(range(len(names))):  # of two with one name, the second
-            if any(f"{word} {excerpt(names[place])}" in fault for word in words):
-                return at(f"$.{key}", place if names is claims else names[place])
-    word = fault.partition(" ")[0]
-    word = "design" if fault.startswith("the design") else "families" if "for the family" in fault else word
-    return at("$", word) if word in told else ""
-
-
-def _place_among(fault: str, units: Iterable[str], path: str) -> str:
-    """Give the place of the unit that a fault is about; "" where it is about none."""
-    found = [(n, key) for n, key in enumerate(units) if fault.startswith(f"unit {excerpt(key)} ")]
-    if not found:
-        return ""
-    place, key = found[-1]
-    return at(path, key if isinstance(units, Mapping) else place)
-
-
-def _place_of(fault: str, entry: Mapping[str, Any], path: str) -> str:
-    """Give the place of the key that a fault begins with, or of what it is in."""
-    word = fault.partition(" ")[0]
-    word = "levels" if word == "level" else word
-    return at(path, word) if word in entry else path
 
 
 def _settings(told: Mapping[str, Any]) -> list[str]:

@@ -240,6 +240,38 @@ class Reader:
         return value
 
 
+def place_named(fault: str, told: Mapping[str, Any]) -> str:
+    """Give the place of the claim, treatment or family that a fault names; "" where it names none."""
+    claims = [one["name"] for one in told.get("hypotheses", [])]
+    for words, key, names in (
+        (("hypothesis", "hypotheses are called"), "hypotheses", claims),
+        (("treatment",), "treatments", [*told.get("treatments", {})]),
+        (("family",), "families", [*told.get("families", {})]),
+    ):
+        for place in reversed(range(len(names))):  # of two with one name, the second
+            if any(f"{word} {excerpt(names[place])}" in fault for word in words):
+                return at(f"$.{key}", place if names is claims else names[place])
+    word = fault.partition(" ")[0]
+    word = "design" if fault.startswith("the design") else "families" if "for the family" in fault else word
+    return at("$", word) if word in told else ""
+
+
+def place_among(fault: str, units: Iterable[str], path: str) -> str:
+    """Give the place of the unit that a fault is about; "" where it is about none."""
+    found = [(n, key) for n, key in enumerate(units) if fault.startswith(f"unit {excerpt(key)} ")]
+    if not found:
+        return ""
+    place, key = found[-1]
+    return at(path, key if isinstance(units, Mapping) else place)
+
+
+def place_of(fault: str, entry: Mapping[str, Any], path: str) -> str:
+    """Give the place of the key that a fault begins with, or of what it is in."""
+    word = fault.partition(" ")[0]
+    word = "levels" if word == "level" else word
+    return at(path, word) if word in entry else path
+
+
 def _of_trait(fault: str, value: Any, path: str) -> tuple[str, str]:
     """Tell what is wrong with a trait in the words of documents, and where."""
     head, _, told = fault.rpartition("): ")
