@@ -286,7 +286,7 @@ class Declaration:
             parts.append(repr(self.replicates.levels))
         for treatment, workflow in self.workflows.items():
             parts.append(treatment)
-            for name, source in workflow.sources.items():
+            for name, source in sorted(workflow.sources.items()):  # a document has them in another order
                 parts += [name, prints[id(source)].digest, str(source.version)]
             for node in workflow:
                 parts += [

@@ -156,7 +156,7 @@ class _Copier:
         kind = type(value)
         if kind is str:
             if not value.isascii() and (sentence := text_fault(value)):
-                self.places.add(path, sentence)
+                self.places.add(path, f"it {sentence}")
             return value
         if kind is bool or value is None:
             return value

@@ -10,14 +10,14 @@ from typing import Any, TypeVar
 from workflow_assets.compositions import Call, Composition
 from workflow_assets.contracts.checkers import checker
 from workflow_assets.contracts.coercions import coerce
-from workflow_assets.errors import ContractError, DeclarationError, excerpt
+from workflow_assets.errors import ContractError, excerpt
 from workflow_assets.faults import Faults
 from workflow_assets.mappings import FrozenDict
 from workflow_assets.notations import at
 from workflow_assets.readers import Reader
 from workflow_assets.registries import Registry
 from workflow_assets.sources import Given, Source
-from workflow_assets.steps import GIVEN, REQUIRED, Step
+from workflow_assets.steps import GIVEN, REQUIRED, Step, slot_fault
 from workflow_assets.typenames import known_types, read_type
 from workflow_assets.wires import From, parts_of
 from workflow_assets.wirings import Wiring, in_order
@@ -99,11 +99,11 @@ class WorkflowReader(Reader):
             if step is None:
                 self.broken.add(slot)
             elif slot not in self.steps:
-                try:
-                    self.steps[slot] = step.named(slot)
-                except DeclarationError as error:
+                if fault := slot_fault(slot):
                     self.broken.add(slot)
-                    self.add(f"{path}.id", "; ".join(error.faults))
+                    self.add(f"{path}.id", f"it {fault}")
+                else:
+                    self.steps[slot] = step.named(slot)
 
     def _input(self, owner: str, name: str, told: Any) -> None:
         path = at("$.inputs", name)
@@ -145,15 +145,23 @@ class WorkflowReader(Reader):
     def _group(self, name: str, told: Any) -> None:
         """Read which steps are one workflow within this."""
         path = at("$.groups", name)
-        self.identifier(name, path)
-        members = self.sequence(told, path)
-        for place, slot in enumerate(members):
-            if self.text(slot, at(path, place), empty=False) and slot not in self.slots:
+        if self.identifier(name, path) and (name in self.slots or name in self.inputs):
+            self.add(path, f"two things are called {name!r}: rename one")
+        members: dict[str, None] = {}
+        if told == []:
+            self.add(path, "it has no steps: name some, or leave it out")
+        for place, slot in enumerate(self.sequence(told, path)):
+            if not self.text(slot, at(path, place), empty=False):
+                continue
+            if slot not in self.slots:
                 self.add(
                     at(path, place),
                     f"no step is called {excerpt(slot)}: {self.places.near(slot, self.slots)}",
                 )
-        self.groups[name] = tuple(map(str, members))
+            elif slot in members:
+                self.add(at(path, place), f"{slot!r} stands here already: name each step once")
+            members[slot] = None
+        self.groups[name] = tuple(members)
 
     def _free(self, name: str, path: str) -> bool:
         if name in GIVEN:

@@ -104,7 +104,7 @@ def _head(kind: str) -> dict[str, Any]:
         "name": _NAME,
         "description": _TEXT,
         "inputs": _mapping(_ref("input"), _NAME),
-        "groups": _mapping(_list(_NAME), _NAME),
+        "groups": _mapping({**_list(_NAME, 1), "uniqueItems": True}, _NAME),
         "sources": _mapping(_SLUG),
         "steps": _list(_ref("step"), 1),
         "ui": _UI,

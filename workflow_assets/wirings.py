@@ -15,7 +15,7 @@ from workflow_assets.errors import ContractError, UnkeyableError, did_you_mean, 
 from workflow_assets.faults import Faults
 from workflow_assets.fingerprint import code_form, global_draws
 from workflow_assets.mappings import FrozenDict
-from workflow_assets.sources import Source
+from workflow_assets.sources import Given, Source
 from workflow_assets.steps import GIVEN, REQUIRED, Parameter, Step, private_copy
 from workflow_assets.wires import From, Part, assembled, item_of, item_type, output_names, parts_of
 
@@ -380,7 +380,7 @@ def _is_complete(node: Node) -> bool:
 
 
 def _kind(provider: Step[..., Any] | Source[Any]) -> str:
-    return "source" if isinstance(provider, Source) else "step"
+    return "input" if isinstance(provider, Given) else "source" if isinstance(provider, Source) else "step"
 
 
 def in_order(dependencies: Mapping[str, Sequence[str]]) -> tuple[list[str], list[str]]:
