@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from workflow_assets.compositions import Call, Composition
 from workflow_assets.contracts.checkers import checker
 from workflow_assets.contracts.coercions import coerce
-from workflow_assets.errors import ContractError, excerpt
+from workflow_assets.errors import ContractError, excerpt, listing
 from workflow_assets.faults import Faults
 from workflow_assets.mappings import FrozenDict
 from workflow_assets.notations import at
@@ -161,6 +161,12 @@ class WorkflowReader(Reader):
             elif slot in members:
                 self.add(at(path, place), f"{slot!r} stands here already: name each step once")
             members[slot] = None
+        for other, theirs in self.groups.items():
+            both = members.keys() & {*theirs}
+            if both and both != members.keys() and both != {*theirs}:
+                self.add(
+                    path, f"it shares {listing(sorted(both))} with {other!r}, and neither is within the other"
+                )
         self.groups[name] = tuple(members)
 
     def _free(self, name: str, path: str) -> bool:

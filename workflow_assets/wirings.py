@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -10,7 +11,7 @@ from typing import Any, cast, get_origin
 from workflow_assets.canonical import parameter_form
 from workflow_assets.contracts.checkers import MetricType, describe
 from workflow_assets.contracts.edges import compatible, handed
-from workflow_assets.contracts.hints import marks_of, plain_hint
+from workflow_assets.contracts.hints import marks_of, plain_hint, says_nothing
 from workflow_assets.errors import ContractError, UnkeyableError, did_you_mean, excerpt, listing
 from workflow_assets.faults import Faults
 from workflow_assets.fingerprint import code_form, global_draws
@@ -315,7 +316,8 @@ class Wiring:
         key: tuple[Any, ...],
     ) -> None:
         value = owned.get(parameter.name, parameter.default)
-        if parameter.name in step.over:  # what it is of are the items
+        if parameter.name in step.over:
+            value = _coerced_items(value, parameter, place)
             parameter = replace(parameter, annotation=REQUIRED)
         reason = ""
         try:
@@ -356,6 +358,24 @@ class Wiring:
                 f"{step.name!r} with legacy_rng=True",
                 *key,
             )
+
+
+def _coerced_items(value: Any, parameter: Parameter, place: str) -> Any:
+    """Give a collection with items of the declared type; as it is where one is of another: that one fails alone."""
+    from workflow_assets.contracts.coercions import coerce  # workers do without pydantic
+
+    item = parameter.annotation
+    kind: Any = None
+    if type(value) is list:
+        kind = types.GenericAlias(list, (item,))
+    elif type(value) is dict:
+        kind = types.GenericAlias(dict, (str, item))
+    if kind is None or says_nothing(item):
+        return value
+    try:
+        return coerce(value, kind, place)
+    except ContractError:
+        return value
 
 
 def _source_in_scope(step: Step[..., Any], name: str) -> Source[Any] | None:

@@ -114,6 +114,7 @@ class Workflow(Alterable):
         steps: Iterable[str] | None = None,
         backend: Any = None,
         workers: int | None = None,
+        capacity: Mapping[str, float | str] | None = None,
         resources: Mapping[str, Any] | None = None,
         force: Iterable[str] = (),
         hooks: Hooks | Iterable[Hooks] | None = None,
@@ -128,6 +129,7 @@ class Workflow(Alterable):
             steps: only these, and what they need; all by default.
             backend: who executes them; see `Experiment.run`.
             workers: how many at a time.
+            capacity: how much this machine has of what steps need in their ``resources=``, such as ``{"gpu": 1}``.
             resources: what steps find in ``ctx.resources``.
             force: steps to compute again although they are stored, with what follows from them.
             hooks: functions that are told when the run and its steps begin and end.
@@ -148,7 +150,7 @@ class Workflow(Alterable):
         else:
             declaration, limits = self.sample(rows, store, inputs)
         plan = Plan(declaration, store)
-        execution = Execution(backend, workers, resources=resources, hooks=read_hooks(hooks))
+        execution = Execution(backend, workers, capacity, resources=resources, hooks=read_hooks(hooks))
         chosen, _ = execution.check(declaration)
         standings = None
         if watch is not None:

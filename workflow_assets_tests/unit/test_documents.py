@@ -653,3 +653,19 @@ def test_the_error_is_pickled_with_its_faults():
 def test_a_document_is_json(tmp_path: Path) -> None:
     document = study().document()
     assert json.loads(to_json(document)) == document
+
+
+def test_groups_that_cross_are_a_fault():
+    registry = Registry()
+
+    @registry.add
+    @step
+    def made(number: int = 1) -> int:
+        return number
+
+    steps = [{"id": name, "step": "made", "arguments": {}} for name in ("a", "b", "c")]
+    told = {"kind": "workflow", "version": 1, "name": "w", "steps": steps}
+    nested = from_document({**told, "groups": {"one": ["a", "b"], "two": ["a"], "three": ["c"]}}, registry)
+    assert isinstance(nested, Workflow)
+    with pytest.raises(DocumentError, match=r"\$\.groups\.two: it shares 'b' with 'one'"):
+        from_document({**told, "groups": {"one": ["a", "b"], "two": ["b", "c"]}}, registry)
