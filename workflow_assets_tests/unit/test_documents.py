@@ -663,7 +663,7 @@ def test_groups_that_cross_are_a_fault():
     def made(number: int = 1) -> int:
         return number
 
-    steps = [{"id": name, "step": "made", "arguments": {}} for name in ("a", "b", "c")]
+    steps: list[dict[str, Any]] = [{"id": name, "step": "made", "arguments": {}} for name in ("a", "b", "c")]
     told = {"kind": "workflow", "version": 1, "name": "w", "steps": steps}
     nested = from_document({**told, "groups": {"one": ["a", "b"], "two": ["a"], "three": ["c"]}}, registry)
     assert isinstance(nested, Workflow)
