@@ -6,7 +6,6 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from workflow_assets.cells import Planned
 from workflow_assets.mirrors import Copies
 from workflow_assets.outcomes import CellOutcome, Failure, Share, ShareDone
 from workflow_assets.plans import PlannedSource, PlannedStep
@@ -15,6 +14,7 @@ from workflow_assets.sources import AssetSource
 from workflow_assets.store.base import Record
 from workflow_assets.tasks import Reference, Unit
 from workflow_assets.traits import most
+from workflow_assets.works import Planned
 
 
 @dataclass(eq=False, slots=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from workflow_assets.callers import Place, Surroundings
-from workflow_assets.cells import Cell, Planned
+from workflow_assets.cells import Cell
 from workflow_assets.hooks import Listeners
 from workflow_assets.outcomes import Failure, Handle, Outcome, Share, ShareDone
 from workflow_assets.plans import Plan, PlannedSource, PlannedStep
@@ -23,6 +23,7 @@ from workflow_assets.references import References
 from workflow_assets.runs import ReplicateCells, Run
 from workflow_assets.store.base import Asset, Record, Store
 from workflow_assets.store.outboxes import Outbox
+from workflow_assets.works import Planned
 
 Reference = int | str
 """Names something planned: the number of a step, or the name of a source."""

@@ -17,7 +17,7 @@ from workflow_assets.declarations import Declaration
 from workflow_assets.errors import UnknownNameError, WorkflowFailedError, did_you_mean
 from workflow_assets.executions import Execution
 from workflow_assets.hooks import Hooks, read_hooks
-from workflow_assets.items import items_key, partial_key
+from workflow_assets.item_stores import items_key, partial_key
 from workflow_assets.layouts import for_terminal, terminal_width
 from workflow_assets.outcomes import CellOutcome, Failure
 from workflow_assets.plans import Plan
