@@ -81,10 +81,12 @@ clean:  ## delete .venv, caches and builds; what was computed stays in .workflow
 # ------------------------------------------------------------------------------------------------------------ set-up
 
 # uv takes 15 seconds where pip takes two minutes and a half. It does not read pip's settings: where they name another
-# index, or uv finds no way to it, pip does the work.
+# index, or uv finds no way to it, pip does the work, but for compiling, which it would do on one core. Templates of code
+# that packages bring do not compile, which is no failure.
 INSTALL = { ! $(BIN)/pip config list | grep -q '[.]index-url' && $(BIN)/pip install --quiet uv \
 	  && $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --editable '.[$(EXTRAS)]'; } \
-	|| $(BIN)/pip install --quiet --editable '.[$(EXTRAS)]'
+	|| { $(BIN)/pip install --quiet --no-compile --editable '.[$(EXTRAS)]' \
+	  && { $(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true; }; }
 
 $(VENV)/.ready-to-run: EXTRAS := examples
 $(VENV)/.ready-to-run: $(BIN)/pip pyproject.toml setup.cfg
