@@ -23,8 +23,8 @@ settings.register_profile("repeatable", derandomize=True, deadline=None, print_b
 settings.register_profile("search", deadline=None, max_examples=2_000, print_blob=True)
 settings.load_profile("repeatable")
 
-FIRST = ("/browser/",)
-"""The folders whose tests wait most: they come first, so that no worker is left alone with one at the end."""
+FIRST = ("/browser/", "/test_commands.py")
+"""Where the tests that take longest are: they come first, so that no worker is left alone with one at the end."""
 
 
 @pytest.hookimpl(wrapper=True)
@@ -40,7 +40,7 @@ def pytest_collection() -> Generator[None, None, None]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: not any(folder in item.nodeid for folder in FIRST))
+    items.sort(key=lambda item: not any(place in item.nodeid for place in FIRST))
 
 
 @pytest.fixture(scope="session", autouse=True)
