@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from workflow_assets.orchestration.definitions import to_dagster
     from workflow_assets.preregistrations import Confirmation, Preregistration
     from workflow_assets.provenance import Provenance, trace
-    from workflow_assets.registries import Registry
+    from workflow_assets.registries import Registry, step_schema
     from workflow_assets.replicates import Replicates, crossed, resamples, units
     from workflow_assets.reports import Report
     from workflow_assets.resources import per_worker
     from workflow_assets.results import Result
-    from workflow_assets.schemas import document_schema, step_schema
+    from workflow_assets.schemas import document_schema
     from workflow_assets.scripts import to_script
     from workflow_assets.sources import Source, asset_source, source
     from workflow_assets.stats.sequences import Until
@@ -87,7 +87,7 @@ _HOMES = {
     "from_document": "documents",
     "to_document": "documents",
     "document_schema": "schemas",
-    "step_schema": "schemas",
+    "step_schema": "registries",
     "to_script": "scripts",
     "Schedule": "automations",
     "Watch": "automations",

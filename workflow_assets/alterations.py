@@ -143,6 +143,11 @@ class Alterable(Composition):
 
         Raises `DeclarationError` for inputs that it does not have, that lack a value, or have one of a wrong type.
         """
+        made = self.checked(inputs)
+        return self.holding(made) if inputs else self
+
+    def checked(self, inputs: Mapping[str, Any]) -> dict[str, Given]:
+        """Give the inputs as a run has them, which gives values for some; raise as `bound` does."""
         faults = Faults(
             f"it has no input {name!r}: {did_you_mean(str(name), self.inputs)}"
             for name in inputs
@@ -159,7 +164,12 @@ class Alterable(Composition):
             else:
                 made[name] = one
         self._refuse(faults)
-        return self.changed(self.calls, inputs=made)
+        return made
+
+    def holding(self, inputs: Mapping[str, Given]) -> Self:
+        """Give the same workflow with inputs that hold other values."""
+        sources = FrozenDict({name: inputs.get(name, one) for name, one in self.wired.sources.items()})
+        return self.changed(self.calls, inputs=inputs, _wired=replace(self.wired, sources=sources))
 
     def _check_steps(self, slots: Any) -> None:
         known = [*self.calls, *self.groups]

@@ -10,16 +10,12 @@ import logging
 import random
 import time
 import traceback
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
-from math import inf
 from typing import Any, NamedTuple
 
-from workflow_assets.callers import Caller, Place, Recorded, Surroundings, SuspectError
-from workflow_assets.canonical import digest
+from workflow_assets.callers import Caller, Place, Recorded, SuspectError
 from workflow_assets.contracts.checkers import checker
 from workflow_assets.errors import (
     CodecError,
@@ -31,86 +27,28 @@ from workflow_assets.errors import (
     WorkflowAssetsError,
     message_of,
 )
-from workflow_assets.hooks import Listeners
+from workflow_assets.item_stores import Collection, ItemStore, items_asset, partial_key
 from workflow_assets.items import (
-    Collection,
-    ItemStore,
+    ItemCaller,
+    ItemKeys,
     call_each,
+    call_share,
+    calls_key,
     combined,
     failure_of,
-    item_digest,
-    items_asset,
-    items_key,
 )
-from workflow_assets.outcomes import Failure, Handle, Outcome
-from workflow_assets.plans import Plan, PlannedSource, PlannedStep
-from workflow_assets.provenance import Origins
-from workflow_assets.references import References
+from workflow_assets.outcomes import Failure, Handle, ItemFailure, Outcome, Share, ShareDone
+from workflow_assets.plans import PlannedSource, PlannedStep
 from workflow_assets.sources import AssetSource
-from workflow_assets.store.base import Record, Store
+from workflow_assets.store.base import Record
 from workflow_assets.store.codecs import encode
 from workflow_assets.traits import Retries
+from workflow_assets.works import Planned, Work
 
 logger = logging.getLogger("workflow_assets")
 
-Planned = PlannedStep | PlannedSource
-
 _LARGE = 1 << 20
 """What is larger than this is stored at once: its value is not held while others are computed."""
-
-
-class Work:
-    """What the cells of one run share: the plan, the store, and what was found, computed and noted so far."""
-
-    def __init__(
-        self,
-        plan: Plan,
-        store: Store,
-        *,
-        force: Iterable[str] = (),
-        resources: Mapping[str, Any] | None = None,
-        run_id: str = "",
-        compute: bool = True,
-        listeners: Listeners | None = None,
-        surroundings: Surroundings | None = None,
-    ) -> None:
-        self.plan = plan
-        self.store = store
-        self.surroundings = Surroundings(resources or {}) if surroundings is None else surroundings
-        self.run_id = run_id or plan.nonce
-        self.listeners = Listeners() if listeners is None else listeners
-        self.compute = compute
-        self.forced = plan.following(force)
-        self.constants: dict[Planned, Outcome] = {}
-        self.callers: dict[PlannedStep, Caller] = {}
-        self.again = False  # whether an earlier attempt at the same cells may have stored some of their data
-        self.references = References(store)
-        self.claim = store.claim()
-        self.origins = Origins(store, self.run_id, self.claim)
-        self.pool: Executor | None = None
-        # A transient step, and one that is tried again, may be computed, and ask, several times.
-        self._uses: defaultdict[Planned, float] = defaultdict(float)
-        for step in plan.steps:
-            often = step.node.step.transient or step.node.step.retries.times
-            for _, given in step.inputs:
-                self._uses[given] += inf if often else 1
-        self.found: Mapping[str, Record | None] = {}
-        self.looked = 0.0
-        self.partial: dict[Planned, Collection] = {}  # what the items of steps came to of which some failed
-        self.lost = 0  # data that another run, at work on the same, has stored first
-        if compute:
-            store.check_writable()
-
-    def uses(self, planned: Planned) -> float:
-        """Give how often the value of a datum will be asked for: for one of no single replicate, who knows."""
-        varies = isinstance(planned, PlannedStep) and planned.varies
-        return self._uses[planned] if varies or not self._uses[planned] else inf
-
-    def caller(self, step: PlannedStep) -> Caller:
-        """Give what calls a step."""
-        if step not in self.callers:
-            self.callers[step] = Caller(step, self.surroundings)
-        return self.callers[step]
 
 
 class Cell:
@@ -249,27 +187,69 @@ class Cell:
     def _on_each(self, planned: PlannedStep, caller: Caller) -> _Evaluated | Failure:
         """Call the function of a step on each item; what failed of those before fails alone."""
         started = time.perf_counter()
+        prepared = self._items(planned, caller)
+        if isinstance(prepared, Failure):
+            return prepared
+        collection, items, on_item, upstream = prepared
+        key = self._key(planned)
+        # Hooks are told of the step, not of a hundred thousand items.
+        with (
+            suppress(ItemsFailedError),
+            self._told(planned, 1, again=False) if self.run.listeners.steps else _UNTOLD,
+        ):
+            calls = call_each(collection, items, on_item)
+            on_item.kept.tell(key, calls.table)
+            if calls.failures:
+                raise ItemsFailedError(failure_of(calls, planned.name))
+        if not calls.failures and upstream is None:
+            seconds = time.perf_counter() - started
+            return _Evaluated(calls.collection.whole(), {}, calls.recorded, seconds)
+        on_item.kept.leave(key, calls.collection)
+        if not calls.failures:
+            assert upstream is not None
+            return replace(upstream, message=f"{upstream.message}; {failure_of(calls, planned.name)}")
+        trace = next((one.traceback for _, one in calls.failures if one.traceback), "")
+        kind, message, place = ItemsFailedError.__name__, failure_of(calls, planned.name), self.place
+        return Failure(planned.name, place.treatment, place.replicate, place.seed, kind, message, trace)
+
+    def share(self, planned: PlannedStep, share: Share) -> ShareDone:
+        """Call a step on one worker's share of its items, and store what they come to.
+
+        What prevents that is met again, and told, by who puts the shares together.
+        """
+        failed: Mapping[str, ItemFailure] = {}
+        try:
+            prepared = self._items(planned, self.run.caller(planned))
+            if not isinstance(prepared, Failure):
+                _, items, on_item, _ = prepared
+                failed = call_share(items, on_item, share)
+        except Exception as error:
+            if isinstance(error, StoreError) and not isinstance(error, CodecError):
+                raise
+        return ShareDone(share, failed)
+
+    def _items(self, planned: PlannedStep, caller: Caller) -> _Prepared | Failure:
+        """Give what the items of a step are, what calls it on one, and the failure that some follow from."""
         step, store = planned.node.step, self.run.store
         arguments: dict[str, Any] = {}
         upstream: Failure | None = None
         for parameter, given in planned.inputs:
             argument = self._argument(given)
             if isinstance(argument, Failure):
-                partial = self.run.partial.get(given)
-                if partial is None or parameter not in step.over:
+                record = store.find(partial_key(self._key(given)))
+                if record is None or parameter not in step.over:
                     return argument
-                upstream, argument = upstream or argument, partial.whole()
+                upstream, argument = upstream or argument, Collection(*store.load(record)).whole()
             arguments[parameter] = argument
         caller.add_settings(arguments)
         if caller.assembled is not None:
             arguments = caller.assembled(arguments)
         collection, items = combined(arguments, step.over, step.combine)
         whole = {name: value for name, value in arguments.items() if name not in step.over}
-        fixed = [f"{name} {item_digest(value, store.pickles)}" for name, value in sorted(whole.items())]
-        place = f"seed {self.place.seed:x} {planned.stream}" if step.random else ""
-        key = digest("items", planned.static, place, *fixed)
+        key = calls_key(planned, self.place.seed, whole, store.pickles)
         made = {"run": self.run.run_id, "created": round(time.time(), 3)}
         kept = ItemStore(store, items_asset(self.run.plan.declaration.name, planned.name, key), made)
+        random, again = step.random, step.retries.times or self.run.surroundings.guarded
 
         def call(given: dict[str, Any], seed: int) -> tuple[Any, Recorded]:
             own = self.place._replace(seed=seed) if random else self.place
@@ -277,26 +257,21 @@ class Cell:
             assert not isinstance(tried, Failure)
             return tried[0], tried[1]
 
-        random, again = step.random, step.retries.times or self.run.surroundings.guarded
-        force = planned in self.run.forced or not step.memo
-        # Hooks are told of the step, not of a hundred thousand items.
-        with (
-            suppress(ItemsFailedError),
-            self._told(planned, 1, again=False) if self.run.listeners.steps else _UNTOLD,
-        ):
-            calls = call_each(collection, items, step.over, whole, call, kept, key, force=force)
-            kept.tell(items_key(self._key(planned)), calls.table)
-            if calls.failures:
-                raise ItemsFailedError(failure_of(calls, planned.name))
-        if not calls.failures and upstream is None:
-            seconds = time.perf_counter() - started
-            return _Evaluated(calls.collection.whole(), {}, calls.recorded, seconds)
-        self.run.partial[planned] = calls.collection
-        if not calls.failures:
-            assert upstream is not None
-            return replace(upstream, message=f"{upstream.message}; {failure_of(calls, planned.name)}")
-        first = self._failure(planned, calls.failures[0][1])  # whose traceback stands for all
-        return replace(first, kind=ItemsFailedError.__name__, message=failure_of(calls, planned.name))
+        shares = self.run.shares.get((planned, self.place.replicate), {})
+        failed = {item: failure for done in shares.values() for item, failure in done.failed.items()}
+        # What shares have computed in this run is not to be computed again, unless one was lost.
+        lost = not shares or any(len(shares) < done.share.of for done in shares.values())
+        on_item = ItemCaller(
+            step.over,
+            whole,
+            call,
+            _trace,
+            kept,
+            ItemKeys(key, store.pickles, counted=random or not step.memo),
+            failed,
+            force=(planned in self.run.forced or not step.memo) and lost,
+        )
+        return _Prepared(collection, items, on_item, upstream)
 
     def _tried(
         self,
@@ -391,12 +366,26 @@ class Cell:
         return made
 
     def _failure(self, planned: Planned, error: Exception) -> Failure:
-        trace = error.__traceback__
-        while trace is not None and trace.tb_frame.f_globals.get("__name__") in _OURS:
-            trace = trace.tb_next  # begin where the user's code does
-        text = "".join(traceback.format_exception(type(error), error, trace))
         kind, message, place = type(error).__qualname__, message_of(error), self.place
+        text = _trace(error)
         return Failure(planned.name, place.treatment, place.replicate, place.seed, kind, message, text)
+
+
+def _trace(error: Exception) -> str:
+    """Give the traceback of an exception; it begins where the user's code does."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_globals.get("__name__") in _OURS:
+        trace = trace.tb_next
+    return "".join(traceback.format_exception(type(error), error, trace))
+
+
+class _Prepared(NamedTuple):
+    """The items that a step is called on, what calls it, and the failure that some of them follow from."""
+
+    collection: Collection
+    items: Iterator[Any]
+    on_item: ItemCaller
+    upstream: Failure | None
 
 
 class _Evaluated(NamedTuple):
@@ -413,7 +402,7 @@ _UNTOLD = nullcontext()
 _OURS = {
     __name__,
     Caller.__module__,
-    Collection.__module__,
+    ItemCaller.__module__,
     AssetSource.__module__,
     "asyncio.runners",
     "asyncio.base_events",

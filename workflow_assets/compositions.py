@@ -276,10 +276,11 @@ class Composition(Composer):
             },
             **fields,
         )
-        made.__dict__.pop("_wired", None)
-        faults = Faults()
-        made._wire(faults)
-        made._refuse(faults)
+        if "_wired" not in fields:
+            made.__dict__.pop("_wired", None)
+            faults = Faults()
+            made._wire(faults)
+            made._refuse(faults)
         return made
 
     def explicit(self) -> dict[str, Call]:

@@ -120,8 +120,10 @@ class Declaration:
         self.parameters: Mapping[str, Any] = FrozenDict(base)
         wires = {slot: call.wires for slot, call in composed.items()}
         told = {slot for slot, call in composed.items() if not call.by_name}
+        changed = parameters or given or broken["steps"]
+        wired = steps.wired if isinstance(steps, Composition) and not changed else None
         self.workflows: Mapping[str, WiredSteps] = FrozenDict(
-            _wire_all(slots, declared, base, self.treatments, broken["steps"], faults, wires, told)
+            _wire_all(slots, declared, base, self.treatments, broken["steps"], faults, wires, told, wired)
         )
         unwired = {*broken["treatments"], *(name for name in self.treatments if name not in self.workflows)}
         unsound = {"treatments": unwired, "steps": broken["steps"]}
@@ -131,7 +133,11 @@ class Declaration:
         if self.design is not None and BASELINE in self.workflows:
             check_design(self.design, self.workflows[BASELINE], faults)
         swapped = [step for treatment in self.treatments.values() for step in treatment.steps.values()]
+        checked: dict[int, Step[..., Any]] = {}
         for step in (*slots.values(), *swapped):
+            if not step.legacy_rng:
+                checked.setdefault(id(step.function), step)
+        for step in checked.values():
             _check_randomness(step, faults)
         if faults:
             subject = f"experiment {name!r}" if isinstance(name, str) else "experiment"
@@ -280,7 +286,7 @@ class Declaration:
             parts.append(repr(self.replicates.levels))
         for treatment, workflow in self.workflows.items():
             parts.append(treatment)
-            for name, source in workflow.sources.items():
+            for name, source in sorted(workflow.sources.items()):  # a document has them in another order
                 parts += [name, prints[id(source)].digest, str(source.version)]
             for node in workflow:
                 parts += [
@@ -309,11 +315,12 @@ def _wire_all(
     faults: Faults,
     wires: Mapping[str, Mapping[str, Any]],
     told: Collection[str],
+    wired: WiredSteps | None,
 ) -> dict[str, WiredSteps]:
-    """Wire the workflow of every treatment; those with faults are left out."""
+    """Wire the workflow of every treatment, if that of the baseline is not `wired`; those with faults are left out."""
     workflows: dict[str, WiredSteps] = {}
     baseline = Wiring(slots, dict(declared), parameters, faults, broken=broken, wires=wires, settled=told)
-    made = baseline.wire()
+    made = baseline.wire() if wired is None else wired
     if made is not None:
         workflows[BASELINE] = made
     for name, treatment in treatments.items():
@@ -389,8 +396,7 @@ def _check_together(
 
 
 def _check_randomness(step: Step[..., Any], faults: Faults) -> None:
-    uses = () if step.legacy_rng else fingerprint(step.function).global_randomness
-    if uses:
+    if uses := fingerprint(step.function).global_randomness:
         cure = "take `rng` or `seed` as a parameter, or declare @step(legacy_rng=True)"
         faults.add(
             f"step {step.name!r} draws from {listing(uses)}, whose numbers depend on all that ran before: {cure}",

@@ -22,6 +22,7 @@ from workflow_assets.backends.base import (
     PoolBrokenError,
     StepTimeoutError,
     WorkerLostError,
+    cores,
 )
 from workflow_assets.callers import timeout_message
 from workflow_assets.mirrors import Copies
@@ -117,7 +118,15 @@ class Dispatch:
         Raises `StoreError` where a store fails, and `PoolBrokenError` where there are no workers any more.
         """
         by_replicate = self.plan.by_replicate(cells)
-        self._graph = Graph(self.run, several=len(by_replicate) > 1, copies=self.copies)
+        workers = getattr(self.backend, "workers", None) or cores()
+        self._idle = workers if len(cells) < workers else 0
+        self._graph = Graph(
+            self.run,
+            several=len(by_replicate) > 1,
+            copies=self.copies,
+            idle=self._idle,
+            waits_only=self.backend.capabilities.waits_only,
+        )
         self._left = len(cells)
         pending = iter(by_replicate.items())
         pool: Pool | None = None
@@ -164,7 +173,8 @@ class Dispatch:
         if not self._seconds:
             return 1
         worth = int(_WORTH * pool.handover / self._seconds)
-        fair = self._left // (3 * pool.workers)
+        left = len(self._graph.ready) if self._idle else self._left
+        fair = left // (3 * pool.workers)
         return max(1, min(worth, _GROWTH * self._largest, fair))
 
     def _submit(self, pool: Pool) -> None:
@@ -193,7 +203,7 @@ class Dispatch:
         while len(nodes) < size and (followers or self._graph.ready):
             following = bool(followers)
             node = followers.popleft() if following else self._graph.ready.popleft()
-            if (node.alone and nodes) or not self._fits(node, nodes):
+            if node in nodes or (node.alone and nodes) or not self._fits(node, nodes):
                 if not following:
                     skipped.append(node)
                 continue
@@ -201,13 +211,24 @@ class Dispatch:
             node.waits = 0
             if node.alone:
                 break
-            followers.extend(
-                one
-                for one in node.after
-                if one.waits and all(other.outcome is not None or other in nodes for other in one.before)
-            )
+            last = self._chain(node, nodes) if self._idle else node
+            followers.extend(one for one in last.after if one.waits and _is_ready(one, nodes))
         self._graph.ready.extendleft(reversed(skipped))
         return list(nodes)
+
+    def _chain(self, node: Node, nodes: dict[Node, None]) -> Node:
+        """Take what follows from one unit alone, and from nothing else: data stay where they are; give the last."""
+        while True:
+            data = [one for one in node.after if one.unit.shared is not None]
+            following = data or node.after
+            if len(following) != 1:
+                return node
+            (one,) = following
+            if not one.waits or one.alone or not self._fits(one, nodes) or not _is_ready(one, nodes):
+                return node
+            nodes[one] = None
+            one.waits = 0
+            node = one
 
     def _fits(self, node: Node, nodes: Iterable[Node]) -> bool:
         """Tell whether there is enough of what a unit needs, beside what is being done."""
@@ -247,7 +268,7 @@ class Dispatch:
             raise ended.outcome
 
     def _taken(self, nodes: Sequence[Node], done: Done) -> Iterator[CellOutcome]:
-        if done.cells:  # what they share may take much longer, or less
+        if done.cells or self._idle:  # what cells share may take much longer than they, or less
             seconds = done.seconds / len(nodes)
             self._seconds = 0.5 * (self._seconds + seconds) if self._seconds else seconds
             self._largest = max(self._largest, len(nodes))
@@ -349,3 +370,8 @@ class Dispatch:
         for node in reversed(flying):
             node.again = True
             self._graph.queue(node, first=True)
+
+
+def _is_ready(node: Node, among: Mapping[Node, None]) -> bool:
+    """Tell whether all before a unit is done, or will be in the same task."""
+    return all(one.outcome is not None or one in among for one in reversed(node.before))

@@ -16,7 +16,7 @@ from workflow_assets.declarations import Declaration
 from workflow_assets.dispatches import Dispatch
 from workflow_assets.errors import DeclarationError, excerpt
 from workflow_assets.hooks import Hooks, Listeners
-from workflow_assets.items import is_of_items
+from workflow_assets.item_stores import is_of_items
 from workflow_assets.ledgers import lenient
 from workflow_assets.mirrors import Copies
 from workflow_assets.outcomes import CellOutcome, Failure

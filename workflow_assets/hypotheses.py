@@ -91,7 +91,7 @@ class Hypothesis:
             object.__setattr__(self, "alternative", usual)
         faults = [*_text_faults(self), *_number_faults(self), *_gate_faults(self)]
         faults += override_faults(self.overrides)
-        faults += _parts_faults(self) if self.together else _test_faults(self)
+        faults += _parts_faults(self, faults) if self.together else _test_faults(self)
         if isinstance(self.overrides, Mapping):
             object.__setattr__(self, "overrides", FrozenDict(self.overrides))
         if self.name in RESERVED:
@@ -226,8 +226,8 @@ def _direction(item: tuple[Any, Any]) -> tuple[Any, Any]:
     return metric, (said, 0.0) if isinstance(said, str) else tuple(said) if isinstance(said, list) else said
 
 
-def _parts_faults(one: Any) -> list[str]:
-    """Say which part of a claim about several metrics cannot be made."""
+def _parts_faults(one: Any, known: Sequence[str]) -> list[str]:
+    """Say which part of a claim about several metrics cannot be made, but for what is known of all of it."""
     faults = []
     if len(one.metric) < 2:
         faults.append(f"metric = {excerpt(dict(one.metric))}: expected two or more, or the name of one")
@@ -246,7 +246,7 @@ def _parts_faults(one: Any) -> list[str]:
         try:
             one.part(metric)
         except DeclarationError as error:
-            faults += [f"metric[{metric!r}]: {fault}" for fault in error.faults]
+            faults += [f"metric[{metric!r}]: {fault}" for fault in error.faults if fault not in known]
     return faults
 
 

@@ -10,26 +10,20 @@ import itertools
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from workflow_assets.callers import Recorded
 from workflow_assets.canonical import digest
-from workflow_assets.errors import ContractError, excerpt
+from workflow_assets.errors import ContractError, excerpt, message_of
+from workflow_assets.item_stores import CHUNK, Collection, Found, ItemStore
+from workflow_assets.outcomes import ItemFailure, Share
+from workflow_assets.plans import PlannedStep
 from workflow_assets.scenes import COMPLETED, FAILED, SKIPPED
-from workflow_assets.store.base import Asset, Store
 from workflow_assets.store.codecs import encode
 from workflow_assets.store.trees import plain_to_json
 from workflow_assets.wires import rows_of
-
-_CHUNK = 1_000
-"""How many items are stored together at most, and how many seconds go by until some are."""
-_SECONDS = 5.0
-_QUICK = 1e-4
-"""Seconds below which an item is not worth looking at the clock for."""
-
-_ITEMS = "items-"
 
 _SHORT = 64
 """Texts shorter than this are told as they are."""
@@ -44,19 +38,6 @@ class Absent(NamedTuple):
     why: str
 
 
-@dataclass
-class Collection:
-    """What a step on each item came to: the items' labels, in the order of their collection, and their values."""
-
-    labels: Sequence[Any]
-    keyed: bool
-    values: list[Any] = field(default_factory=list)
-
-    def whole(self) -> Any:
-        """Give the list, or the mapping, of the values."""
-        return dict(zip(self.labels, self.values, strict=True)) if self.keyed else self.values
-
-
 class ItemCalls(NamedTuple):
     """The calls of one step: which items have a value, what is told of each, and the first failures.
 
@@ -65,7 +46,7 @@ class ItemCalls(NamedTuple):
 
     collection: Collection
     table: dict[str, list[Any]]
-    failures: list[tuple[Any, Exception]]
+    failures: list[tuple[Any, ItemFailure]]
     skipped: int
     recorded: Recorded
 
@@ -136,116 +117,97 @@ def _digest(text: str) -> str:
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-def items_asset(owner: str, slot: str, key: str) -> Asset:
-    """Name what refers to the stored items of a step."""
-    return (owner, slot, f"{_ITEMS}{key[:16]}")
+def calls_key(planned: PlannedStep, seed: int, whole: Mapping[str, Any], pickles: Any) -> str:
+    """Digest what the values of all items depend on: the step, its random stream if it has one, and what they share."""
+    stream = f"seed {seed:x} {planned.stream}" if planned.node.step.random else ""
+    fixed = [f"{name} {item_digest(value, pickles)}" for name, value in sorted(whole.items())]
+    return digest("items", planned.static, stream, *fixed)
 
 
-def is_of_items(asset: Asset, owner: str) -> bool:
-    """Whether an asset is what refers to stored items."""
-    return len(asset) == 3 and asset[0] == owner and asset[2].startswith(_ITEMS)
+class ItemKeys:
+    """Names items by what they are, wherever they stand.
+
+    Those that are alike come to the same, and are called once. Where they do not, since they draw random numbers or
+    must not be remembered, they are `counted`: the first, the second, ….
+    """
+
+    def __init__(self, key: str, pickles: Any, *, counted: bool) -> None:
+        self.counted = counted
+        self._key = key
+        self._pickles = pickles
+        self._alike: Counter[str] = Counter()
+
+    def of(self, parts: Iterable[Any]) -> str:
+        """Give the key of the next item, of what its parameters are handed."""
+        own = "|".join([item_digest(part, self._pickles) for part in parts])
+        if not self.counted:
+            return _digest(f"{self._key}|{own}")
+        self._alike[own] += 1
+        return _digest(f"{self._key}|{own}|{self._alike[own]}")
 
 
-def items_key(key: str) -> str:
-    """Give the key of the table of a datum's items."""
-    return digest("item table", key)
+def seed_of(item_key: str) -> int:
+    """Give the seed of an item's random stream."""
+    return int(item_key[:15], 16)
 
 
-class ItemStore:
-    """What is stored of the items of a step, in chunks: the keys of their items, and their values."""
-
-    def __init__(self, store: Store, asset: Asset, provenance: Mapping[str, Any]) -> None:
-        self.store = store
-        self.asset = asset
-        self.provenance = provenance
-        self._places: dict[str, tuple[str, int]] | None = None  # not looked for yet
-        self._loaded: tuple[str, list[Any]] = ("", [])
-        self._keys: list[str] = []
-        self._values: list[Any] = []
-        self._since = time.monotonic()
-
-    def find(self, key: str) -> tuple[bool, Any]:
-        """Say whether the value of an item is stored, and give it."""
-        if self._places is None:
-            self._places = {}
-            for chunk, keys_key in self.store.references(self.asset).items():
-                record = None if "." in chunk else self.store.find(keys_key)
-                if record is not None:
-                    keys, values_key = self.store.load(record)
-                    self._places.update((one, (values_key, place)) for place, one in enumerate(keys))
-        if key not in self._places:
-            return False, None
-        values_key, place = self._places[key]
-        if self._loaded[0] != values_key:
-            record = self.store.find(values_key)
-            if record is None:
-                return False, None
-            self._loaded = (values_key, self.store.load(record))
-        return True, self._loaded[1][place]
-
-    def add(self, key: str, value: Any, seconds: float) -> None:
-        """Keep the value of an item, which took so long; it is stored with others."""
-        self._keys.append(key)
-        self._values.append(value)
-        count = len(self._keys)
-        if count >= _CHUNK or (seconds > _QUICK and time.monotonic() - self._since > _SECONDS):
-            self.write()
-
-    def tell(self, key: str, table: Mapping[str, Any]) -> None:
-        """Store what is told of each item, in place of what was told before."""
-        self._put(key, table)
-        self.store.refer(self.asset, {".table": key})
-
-    def _put(self, key: str, value: Any) -> None:
-        """Store in place of what is there: what was forced counts, not what it was before."""
-        encoded = encode(value, pickles=self.store.pickles, place=f"items of {self.asset[1]!r}")
-        self.store.put_encoded(key, encoded, metrics={}, provenance=self.provenance, replace=True)
-
-    def write(self) -> None:
-        """Store what was kept."""
-        self._since = time.monotonic()
-        if not self._keys:
-            return
-        name = digest("items", *self._keys)
-        values_key = digest("values", name)
-        self._put(values_key, self._values)
-        self._put(name, [self._keys, values_key])
-        self.store.refer(self.asset, {name[:16]: name, f"{name[:16]}.values": values_key})
-        self._keys, self._values = [], []
-
-
-def call_each(
-    collection: Collection,
-    items: Iterator[Any],
-    over: Sequence[str],
-    whole: Mapping[str, Any],
-    call: Call,
-    kept: ItemStore,
-    key: str,
-    *,
-    force: bool = False,
-) -> ItemCalls:
-    """Call a step on each item, or find what that came to.
+@dataclass
+class ItemCaller:
+    """Calls a step on one item, or finds what that came to.
 
     Args:
-        collection: the labels of the items; their values are added.
-        items: for each what the parameters are handed.
-        over: the names of these parameters.
+        over: the parameters that are handed what items are of.
         whole: the other arguments, which no call may change.
         call: calls the function.
+        trace: gives the traceback of what a call raised.
         kept: what is stored.
-        key: digests all that every item's value depends on.
+        keys: names items.
+        failed: why items failed in this run, by their keys.
         force: call it for what is stored, too.
     """
-    pickles = kept.store.pickles
-    alike: Counter[str] = Counter()
+
+    over: Sequence[str]
+    whole: Mapping[str, Any]
+    call: Call
+    trace: Callable[[Exception], str]
+    kept: ItemStore
+    keys: ItemKeys
+    failed: dict[str, ItemFailure]
+    force: bool = False
+    _traced: bool = False
+
+    def result(self, key: str, parts: Sequence[Any]) -> Found | ItemFailure:
+        """Give what an item comes to."""
+        if key in self.failed:
+            return self.failed[key]
+        if not self.force and (found := self.kept.find(key)) is not None:
+            return found
+        started = time.perf_counter()
+        try:
+            value, recorded = self.call(
+                {**self.whole, **dict(zip(self.over, parts, strict=True))}, seed_of(key)
+            )
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this item's alone
+            told = "" if self._traced else self.trace(error)
+            self._traced = True
+            seconds = time.perf_counter() - started
+            failure = ItemFailure(type(error).__qualname__, message_of(error), told, seconds)
+            if not self.force:
+                self.failed[key] = failure
+            return failure
+        seconds = time.perf_counter() - started
+        self.kept.add(key, value, recorded, seconds)
+        return Found(value, recorded, seconds)
+
+
+def call_each(collection: Collection, items: Iterator[Any], caller: ItemCaller) -> ItemCalls:
+    """Call a step on each item, or find what that came to; the values are added to the collection."""
     statuses: list[str] = []
     errors: list[str] = []
     times: list[float] = []
-    failures: list[tuple[Any, Exception]] = []
+    failures: list[tuple[Any, ItemFailure]] = []
     recorded: Recorded = []
-    guard = _Guard(whole, pickles)
-    clock = time.perf_counter
+    guard = Guard(caller.whole, caller.kept.store.pickles)
     for number, (label, parts) in enumerate(zip(collection.labels, items, strict=True), 1):
         status, error, seconds = COMPLETED, "", 0.0
         absent = next((part for part in parts if isinstance(part, Absent)), None)
@@ -253,38 +215,45 @@ def call_each(
             value: Any = absent
             status, error = SKIPPED, absent.why
         else:
-            own = "|".join([item_digest(part, pickles) for part in parts])
-            alike[own] += 1
-            item_key = _digest(f"{key}|{own}|{alike[own]}")
-            found, value = (False, None) if force else kept.find(item_key)
-            if not found:
-                started = clock()
-                try:
-                    value, said = call(
-                        {**whole, **dict(zip(over, parts, strict=True))}, int(item_key[:15], 16)
-                    )
-                    if said:
-                        recorded += [(name, one, {**tags, "item": str(label)}) for name, one, tags in said]
-                    seconds = clock() - started
-                    kept.add(item_key, value, seconds)
-                except Exception as raised:  # noqa: BLE001 - whatever it is, it is this item's alone
-                    value = Absent(f"{type(raised).__qualname__}: {raised}")
-                    status, error = FAILED, value.why
-                    failures.append((label, raised))
-                    seconds = clock() - started
+            found = caller.result(caller.keys.of(parts), parts)
+            if isinstance(found, ItemFailure):
+                value = Absent(f"{found.kind}: {found.message}")
+                status, error, seconds = FAILED, value.why, found.seconds
+                failures.append((label, found))
+            else:
+                value, said, seconds = found
+                recorded += [(name, one, {**tags, "item": str(label)}) for name, one, tags in said]
         collection.values.append(value)
         statuses.append(status)
         errors.append(error)
         times.append(round(seconds, 6))
-        if not number % _CHUNK:
+        if not number % CHUNK:
             guard.check()
     guard.check()
-    kept.write()
+    caller.kept.write()
     table = {"key": list(collection.labels), "status": statuses, "error": errors, "seconds": times}
     return ItemCalls(collection, table, failures, statuses.count(SKIPPED), recorded)
 
 
-class _Guard:
+def call_share(items: Iterator[Any], caller: ItemCaller, share: Share) -> dict[str, ItemFailure]:
+    """Call a step on one worker's share of the items, whose values are stored; tell which failed, by their keys."""
+    failed: dict[str, ItemFailure] = {}
+    guard = Guard(caller.whole, caller.kept.store.pickles)
+    for number, parts in enumerate(items):
+        mine = number % share.of == share.first and not any(isinstance(part, Absent) for part in parts)
+        if not mine and not caller.keys.counted:
+            continue
+        key = caller.keys.of(parts)
+        if mine:
+            found = caller.result(key, parts)
+            if isinstance(found, ItemFailure):
+                failed[key] = found
+    guard.check()
+    caller.kept.write()
+    return failed
+
+
+class Guard:
     """Sees to it that what all items share is not changed by the call for one of them."""
 
     def __init__(self, whole: Mapping[str, Any], pickles: Any) -> None:
@@ -300,6 +269,7 @@ class _Guard:
         return {name: item_digest(value, self._pickles) for name, value in self._whole.items()}
 
     def check(self) -> None:
+        """Raise `ContractError` for what has changed."""
         for name, now in self._digests().items():
             if now != self._before[name]:
                 raise ContractError(
@@ -311,7 +281,7 @@ class _Guard:
 def failure_of(calls: ItemCalls, slot: str) -> str:
     """Tell which items failed, and why."""
     count = len(calls.collection.labels)
-    told = [f"item {excerpt(label)}: {type(error).__qualname__}: {error}" for label, error in calls.failures]
+    told = [f"item {excerpt(label)}: {one.kind}: {one.message}" for label, one in calls.failures]
     more = f" and {len(told) - _MOST_TOLD} more" if len(told) > _MOST_TOLD else ""
     parts = []
     if told:

@@ -6,15 +6,15 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from workflow_assets.cells import Planned
 from workflow_assets.mirrors import Copies
-from workflow_assets.outcomes import CellOutcome, Failure
+from workflow_assets.outcomes import CellOutcome, Failure, Share, ShareDone
 from workflow_assets.plans import PlannedSource, PlannedStep
 from workflow_assets.runs import ReplicateCells, Run
 from workflow_assets.sources import AssetSource
 from workflow_assets.store.base import Record
 from workflow_assets.tasks import Reference, Unit
 from workflow_assets.traits import most
+from workflow_assets.works import Planned
 
 
 @dataclass(eq=False, slots=True)
@@ -28,7 +28,7 @@ class Node:
     needs: Mapping[str, float]
     after: list[Node] = field(default_factory=list)
     waits: int = 0
-    outcome: Record | Failure | None = None
+    outcome: Record | Failure | ShareDone | None = None
     computed: bool = False
     deaths: int = 0
     losses: int = 0
@@ -45,12 +45,19 @@ class Graph:
         run: looks for what is stored.
         several: whether there are several replicates, so that they share what varies with none.
         copies: copies data to where workers find them, if that is another store.
+        idle: how many workers there are, if the cells are too few for them: each datum is a unit then, and so is each
+            worker's share of the items that a step is called on. 0 where cells keep all workers busy.
+        waits_only: whether workers do only coroutines side by side.
     """
 
-    def __init__(self, run: Run, *, several: bool, copies: Copies | None) -> None:
+    def __init__(
+        self, run: Run, *, several: bool, copies: Copies | None, idle: int = 0, waits_only: bool = False
+    ) -> None:
         self.run = run
         self.several = several
         self.copies = copies
+        self.idle = idle
+        self.waits_only = waits_only
         self.ready: deque[Node] = deque()
         self._numbers = {step: number for number, step in enumerate(run.plan.steps)}
         self._needs = {step: needs_of(step) for step in run.plan.steps}
@@ -118,22 +125,36 @@ class Graph:
         counts = Counter(planned for needed in lacking.values() for planned in needed)
         shared: dict[Planned, Node] = {}
         for treatment, needed in lacking.items():
-            before: list[Node] = []
+            nodes_of: dict[Planned, Node] = {}
             own: list[Planned] = []
             for planned in needed:
                 constant = not (isinstance(planned, PlannedStep) and planned.varies)
                 nodes = self._constants if constant else shared
-                if planned not in nodes and counts[planned] < 2 and not (constant and self.several):
+                alone = counts[planned] < 2 and not (constant and self.several) and not self.idle
+                if planned not in nodes and alone:
                     own.append(planned)
                     continue
                 if planned not in nodes:
                     holder = None if constant else replicate
                     unit = Unit("" if constant else replicate.key, "", self.reference(planned))
-                    above = ancestors(planned)
-                    among = [node for node in before if node.needed[0] in above]
+                    among = [nodes_of[one] for one in stored_inputs(planned) if one in nodes_of]
+                    among = self._shares(unit, holder, planned, among)
                     nodes[planned] = self._add(unit, holder, [planned], among)
-                before.append(nodes[planned])
-            self._add(Unit(replicate.key, treatment, None), replicate, own, before)
+                nodes_of[planned] = nodes[planned]
+            self._add(Unit(replicate.key, treatment, None), replicate, own, list(nodes_of.values()))
+
+    def _shares(
+        self, unit: Unit, replicate: ReplicateCells | None, planned: Planned, before: list[Node]
+    ) -> list[Node]:
+        """Have the items of a step called by all workers first; give what the step waits for."""
+        step = planned.node.step if isinstance(planned, PlannedStep) else None
+        if step is None or not step.over or self.idle < 2 or (self.waits_only and not step.is_coroutine):
+            return before
+        shares = [
+            self._add(unit._replace(share=Share(first, self.idle)), replicate, [planned], before)
+            for first in range(self.idle)
+        ]
+        return [*before, *shares]
 
     def _add(
         self, unit: Unit, replicate: ReplicateCells | None, needed: Sequence[Planned], before: Sequence[Node]
@@ -160,7 +181,7 @@ class Graph:
             return _NOTHING
         return most(self._needs[planned] for planned in needed if isinstance(planned, PlannedStep))
 
-    def release(self, node: Node, outcome: Record | Failure) -> None:
+    def release(self, node: Node, outcome: Record | Failure | ShareDone) -> None:
         """Let go those that wait for a datum."""
         node.outcome = outcome
         if self.copies is not None and isinstance(outcome, Record):
@@ -186,14 +207,15 @@ def needs_of(step: PlannedStep) -> Mapping[str, float]:
 _NOTHING: Mapping[str, float] = {}
 
 
-def ancestors(planned: Planned) -> set[Planned]:
-    """Give all that a datum is made from."""
+def stored_inputs(planned: Planned) -> set[Planned]:
+    """Give the stored data that a datum is made from, directly or by transient steps."""
     found: set[Planned] = set()
     pending = [planned]
     while pending:
         one = pending.pop()
-        if isinstance(one, PlannedStep):
-            fresh = [given for _, given in one.inputs if given not in found]
-            found.update(fresh)
-            pending += fresh
+        for _, given in one.inputs if isinstance(one, PlannedStep) else ():
+            if isinstance(given, PlannedStep) and given.node.step.transient:
+                pending.append(given)
+            else:
+                found.add(given)
     return found

@@ -30,6 +30,29 @@ class Failure:
         return f"step {self.step!r}: {self.kind}: {self.message}"
 
 
+class ItemFailure(NamedTuple):
+    """Why an item failed; of several, only the first has its traceback, which stands for all."""
+
+    kind: str
+    message: str
+    traceback: str
+    seconds: float
+
+
+class Share(NamedTuple):
+    """Which of the items of a step one worker takes: each of so many, from one on."""
+
+    first: int
+    of: int
+
+
+class ShareDone(NamedTuple):
+    """What became of a share: which items failed, by their keys."""
+
+    share: Share
+    failed: Mapping[str, ItemFailure]
+
+
 class CellOutcome(NamedTuple):
     """What became of one cell: the records of its steps' data, and the failure if there was one.
 

@@ -16,6 +16,7 @@ from workflow_assets.hypotheses import ALTERNATIVES, Hypothesis
 from workflow_assets.levels import Levels
 from workflow_assets.mappings import FrozenDict
 from workflow_assets.notations import Places, at
+from workflow_assets.readers import place_among, place_named, place_of
 from workflow_assets.readings import BODY, WorkflowReader
 from workflow_assets.registries import Registry
 from workflow_assets.replicates import Replicates
@@ -60,7 +61,7 @@ _WORDS: Mapping[type, str] = {
     dict: "a mapping",
     tuple: "a list",
     bool: "true or false",
-    int: "a whole number",
+    int: "a number",
     float: "a number",
     type(None): "null",
 }
@@ -139,6 +140,7 @@ class _Reader(WorkflowReader):
     def _treatment(self, told: Any, path: str) -> Treatment:
         entry = self.mapping(told, path, TREATMENT)
         steps: dict[str, Step[..., Any]] = {}
+        unsound: set[str] = set()
         swaps = at(path, "steps")
         for slot, one in self.mapping(entry.get("steps", {}), swaps).items():
             place = at(swaps, slot)
@@ -148,8 +150,12 @@ class _Reader(WorkflowReader):
                 self.add(place, f"no step is called {excerpt(slot)}: {self.places.near(slot, self.slots)}")
             elif step is not None:
                 steps[slot] = step
+            else:
+                unsound.add(slot)
         parameters = self.mapping(entry.get("parameters", {}), at(path, "parameters"))
         for address, value in parameters.items():
+            if address.partition(".")[0] in unsound:
+                continue
             self._parameter(address, value, steps, at(at(path, "parameters"), address))
         sources = {
             name: found
@@ -182,7 +188,7 @@ class _Reader(WorkflowReader):
                 path, f"{excerpt(address)} is no parameter of any step: {self.places.near(address, known)}"
             )
             return
-        if value is None and step.parameters[name].default is None:
+        if name in step.over or (value is None and step.parameters[name].default is None):
             return
         try:
             coerce(value, step.parameters[name].annotation, address)
@@ -201,7 +207,7 @@ class _Reader(WorkflowReader):
         for name, setting in settings.items():
             path = at("$.design.settings", name)
             for address in (*setting, *(one for one in every if one not in setting)):
-                self._setting(address, setting, every.get(address), at(path, address))
+                self._setting(address, setting, every.get(address), at(path, address), factors)
         if self.places.faults:
             return others
         try:
@@ -211,7 +217,14 @@ class _Reader(WorkflowReader):
                 self.add("$.design", fault)
         return others
 
-    def _setting(self, address: str, setting: Mapping[str, Any], factor: Factor | None, path: str) -> None:
+    def _setting(
+        self,
+        address: str,
+        setting: Mapping[str, Any],
+        factor: Factor | None,
+        path: str,
+        factors: Mapping[str, Factor],
+    ) -> None:
         if factor is None:
             self.add(path, f"{excerpt(address)} is no factor of the design")
         elif address not in setting:
@@ -226,8 +239,13 @@ class _Reader(WorkflowReader):
                 f"{excerpt(setting[address])} is no level: {self.places.near(setting[address], factor.levels)}",
             )
         else:
-            value = setting[address] if factor.levels is None else factor.levels[setting[address]]
-            self._parameter(address, value, {}, path)
+            if factor.levels is None:
+                self._parameter(address, setting[address], {}, path)
+                return
+            label = setting[address]
+            kind = "factors" if address in factors else "blocks"
+            place = at(at(at(f"$.design.{kind}", address), "levels"), label)
+            self._parameter(address, factor.levels[label], {}, place)
 
     def _factors(self, told: Any, path: str) -> dict[str, Factor]:
         made = {}
@@ -272,11 +290,8 @@ class _Reader(WorkflowReader):
                 self.text(one, at(at(path, "levels"), n))
                 for n, one in enumerate(self.sequence(names, at(path, "levels")))
             )
-        keys = (
-            [self.text(one, at(at(path, "units"), n)) for n, one in enumerate(units)]
-            if type(units) is list
-            else units
-        )
+        held = path if type(told) is list else at(path, "units")
+        keys = [self.text(one, at(held, n)) for n, one in enumerate(units)] if type(units) is list else units
         if keys is not None and type(keys) is not (list if names is None else dict):
             what = "names of units" if names is None else "units with their places in the levels"
             self.add(at(path, "units"), f"{excerpt(units)}: expected {what}")
@@ -312,8 +327,7 @@ class _Reader(WorkflowReader):
                 )
             except DeclarationError as error:
                 for fault in error.faults:
-                    word = fault.partition(" ")[0]
-                    self.add(at(path, word) if word in entry else path, fault)
+                    self.add(place_among(fault, keys or (), held) or place_of(fault, entry, path), fault)
         return Replicates(1)
 
     def _hypothesis(self, told: Any, path: str, treatments: set[str], metrics: set[str]) -> Hypothesis | None:
@@ -329,7 +343,7 @@ class _Reader(WorkflowReader):
             }
         for key, kinds in _KINDS.items():
             if key in entry and type(entry[key]) not in kinds:
-                what = " or ".join(_WORDS[kind] for kind in kinds)
+                what = " or ".join(dict.fromkeys(_WORDS[kind] for kind in kinds))
                 self.add(at(path, key), f"{excerpt(entry[key])}: expected {what}")
         if "overrides" in entry:
             self._texts(entry["overrides"], at(path, "overrides"))
@@ -381,21 +395,10 @@ class _Reader(WorkflowReader):
         """Note faults of the declaration at the places of what they name."""
         rest = []
         for fault in faults:
-            for word, key, names in (
-                ("hypothesis", "hypotheses", [one.get("name") for one in told.get("hypotheses", [])]),
-                ("treatment", "treatments", [*told.get("treatments", {})]),
-                ("family", "families", [*told.get("families", {})]),
-            ):
-                found = next((place for place, name in enumerate(names) if f"{word} {name!r}" in fault), None)
-                if found is not None:
-                    self.add(at(f"$.{key}", found if key == "hypotheses" else names[found]), fault)
-                    break
+            if path := place_named(fault, told):
+                self.add(path, fault)
             else:
-                word = fault.partition(" ")[0]
-                if word in told:
-                    self.add(at("$", word), fault)
-                else:
-                    rest.append(fault)
+                rest.append(fault)
         places, self.places = self.places, Places()
         self.locate(rest)
         for path, sentence in self.places.faults:

@@ -58,7 +58,9 @@ class Reader:
         self.places = Places()
         self.subject = "document"
         self._changed: list[tuple[str, str]] = []
+        self._of_kind: dict[type, list[str]] = {}
         self._versions: dict[tuple[int, str | None], str] = {}
+        self._used: dict[tuple[Any, Any], Step[..., Any]] = {}
 
     # -- what every part is made of -----------------------------------------------------------------------------------
 
@@ -107,7 +109,8 @@ class Reader:
             return None
         if slug not in self.known:
             self.add(
-                path, f"no {what} is registered under {excerpt(slug)}: {self.places.near(slug, self.known)}"
+                path,
+                f"no {what} is registered under {excerpt(slug)}: {self.places.near(slug, self._slugs(kind))}",
             )
             return None
         found = self.registry[slug]
@@ -115,6 +118,12 @@ class Reader:
             self.add(path, f"{slug!r} is a {type(found).__name__.lower()}, not a {what}")
             return None
         return found
+
+    def _slugs(self, kind: type) -> list[str]:
+        """Give the slugs of all steps or sources, in the order of their registration."""
+        if kind not in self._of_kind:
+            self._of_kind[kind] = [slug for slug in self.registry if isinstance(self.registry[slug], kind)]
+        return self._of_kind[kind]
 
     def identifier(self, told: Any, path: str) -> str:
         """Read a name that is one word."""
@@ -135,19 +144,23 @@ class Reader:
         told: dict[str, Any] = plain(tree, self.places)
         self.subject = subject
         if told.get("kind") != kind:
-            given = excerpt(told.get("kind"))
-            self.add("$.kind" if "kind" in told else "$", f"kind = {given}: expected {kind!r}")
+            self.add(*self._unlike(told, "kind", f"expected {kind!r}"))
         version = told.get("version")
         if type(version) is not int or version != VERSION:
             newer = type(version) is int and version > VERSION
             cure = "update workflow_assets to read it" if newer else f"expected {VERSION}"
-            path = "$.version" if "version" in told else "$"
-            if path not in dict(self.places.faults):
-                self.add(path, f"version = {excerpt(version)}: {cure}")
+            if "$.version" not in dict(self.places.faults):
+                self.add(*self._unlike(told, "version", cure))
             self.places.refuse(subject)  # nothing is known of what other versions hold
         self.mapping(told, "$", (*HEAD, *keys), ("name", "steps"))
         self.text(told.get("description", ""), "$.description")
         return told
+
+    def _unlike(self, told: Mapping[str, Any], key: str, expected: str) -> tuple[str, str]:
+        """Tell what the head says, or that it does not."""
+        if key not in told:
+            return "$", f"{key!r} is missing: {expected}"
+        return at("$", key), f"{key} = {excerpt(told[key])}: {expected}"
 
     def name(self, told: Mapping[str, Any], key: str = "name") -> str:
         """Read the document's name."""
@@ -173,9 +186,13 @@ class Reader:
 
     def use(self, entry: Mapping[str, Any], path: str) -> Step[..., Any] | None:
         """Read a step's slug, the version of its code and what is overridden."""
-        step: Step[..., Any] | None = self.member(entry["step"], at(path, "step"), Step)
+        slug, version = entry["step"], entry.get("code_version", "")
+        as_registered = type(slug) is type(version) is str and not entry.keys() & {"execution", "each"}
+        if as_registered and (slug, version) in self._used:
+            return self._used[slug, version]
+        step: Step[..., Any] | None = self.member(slug, at(path, "step"), Step)
         execution = self.mapping(entry.get("execution", {}), at(path, "execution"), OVERRIDABLE)
-        version = self.text(entry.get("code_version", ""), at(path, "code_version"))
+        version = self.text(version, at(path, "code_version"))
         if step is None:
             return None
         code = id(step.function), step.version
@@ -185,6 +202,8 @@ class Reader:
             now = self._versions[code]
             sentence = f"the code of {step.slug!r} is {now[:12]} now, and was {excerpt(version[:12])}"
             self._changed.append((at(path, "code_version"), sentence))
+        elif as_registered:
+            self._used[slug, version] = step
         made = step
         for trait, value in execution.items():
             if trait not in OVERRIDABLE:
@@ -194,25 +213,30 @@ class Reader:
                     **{trait: self._trait(trait, value, at(at(path, "execution"), trait))}
                 )
             except DeclarationError as error:
-                self.add(at(at(path, "execution"), trait), "; ".join(error.faults))
+                for fault in error.faults:
+                    self.add(*_of_trait(fault, value, at(at(path, "execution"), trait)))
         return self._each(made, entry["each"], at(path, "each")) if "each" in entry else made
 
-    def _each(self, step: Step[..., Any], told: Any, path: str) -> Step[..., Any]:
-        """Read which parameters are handed one item at a time."""
+    def _each(self, step: Step[..., Any], told: Any, path: str) -> Step[..., Any] | None:
+        """Read which parameters are handed one item at a time; None where that is not known."""
         entry = self.mapping(told, path, ("of", "combine"), ("of",))
+        of = at(path, "of")
         names = [
-            self.text(one, at(at(path, "of"), place), empty=False)
-            for place, one in enumerate(self.sequence(entry.get("of", []), at(path, "of")))
+            self.text(one, at(of, place), empty=False)
+            for place, one in enumerate(self.sequence(entry.get("of", []), of))
         ]
         if not names or not all(names):
             if entry.get("of") == []:
-                self.add(at(path, "of"), "name a parameter whose items the step is called on")
-            return step
+                self.add(of, "name a parameter whose items the step is called on")
+            return None
         try:
             return step.each(*names, combine=cast("Any", entry.get("combine", "zip")))
         except DeclarationError as error:
-            self.add(path, "; ".join(error.faults))
-            return step
+            for fault in error.faults:
+                named = next((n for n, one in enumerate(names) if f"on each {one!r}," in fault), None)
+                word = "combine" if fault.startswith("combine") else "of"
+                self.add(at(path, word) if named is None else at(of, named), fault)
+            return None
 
     def _trait(self, trait: str, value: Any, path: str) -> Any:
         if trait == "retries" and type(value) is dict:
@@ -221,3 +245,47 @@ class Reader:
                 **{"times": 0, **{key: one for key, one in value.items() if key in Retries.__annotations__}}
             )
         return value
+
+
+def place_named(fault: str, told: Mapping[str, Any]) -> str:
+    """Give the place of the claim, treatment or family that a fault names; "" where it names none."""
+    claims = [one["name"] for one in told.get("hypotheses", [])]
+    for words, key, names in (
+        (("hypothesis", "hypotheses are called"), "hypotheses", claims),
+        (("treatment",), "treatments", [*told.get("treatments", {})]),
+        (("family",), "families", [*told.get("families", {})]),
+    ):
+        for place in reversed(range(len(names))):  # of two with one name, the second
+            if any(f"{word} {excerpt(names[place])}" in fault for word in words):
+                return at(f"$.{key}", place if names is claims else names[place])
+    word = fault.partition(" ")[0]
+    word = "design" if fault.startswith("the design") else "families" if "for the family" in fault else word
+    return at("$", word) if word in told else ""
+
+
+def place_among(fault: str, units: Iterable[str], path: str) -> str:
+    """Give the place of the unit that a fault is about; "" where it is about none."""
+    found = [(n, key) for n, key in enumerate(units) if fault.startswith(f"unit {excerpt(key)} ")]
+    if not found:
+        return ""
+    place, key = found[-1]
+    return at(path, key if isinstance(units, Mapping) else place)
+
+
+def place_of(fault: str, entry: Mapping[str, Any], path: str) -> str:
+    """Give the place of the key that a fault begins with, or of what it is in."""
+    word = fault.partition(" ")[0]
+    word = "levels" if word == "level" else word
+    return at(path, word) if word in entry else path
+
+
+def _of_trait(fault: str, value: Any, path: str) -> tuple[str, str]:
+    """Tell what is wrong with a trait in the words of documents, and where."""
+    head, _, told = fault.rpartition("): ")
+    key = head.partition("=")[0].removeprefix("Retries(")
+    if key in ("wait", "backoff", "longest"):
+        return at(path, key), f"{key} = {excerpt(value[key])}: {told}"
+    if fault.startswith("retries") and type(value) is dict:
+        return at(path, "times"), fault
+    fault = fault.replace("or Retries(...)", "or a mapping of times, wait, backoff and longest")
+    return path, fault.replace("True or False", "true or false")

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from math import inf
 from typing import Any, TypeVar
 
 from workflow_assets.compositions import Call, Composition
 from workflow_assets.contracts.checkers import checker
 from workflow_assets.contracts.coercions import coerce
-from workflow_assets.errors import ContractError, DeclarationError, excerpt
+from workflow_assets.errors import ContractError, excerpt, listing
 from workflow_assets.faults import Faults
 from workflow_assets.mappings import FrozenDict
 from workflow_assets.notations import at
 from workflow_assets.readers import Reader
 from workflow_assets.registries import Registry
 from workflow_assets.sources import Given, Source
-from workflow_assets.steps import GIVEN, REQUIRED, Step
+from workflow_assets.steps import GIVEN, REQUIRED, Step, slot_fault
 from workflow_assets.typenames import known_types, read_type
 from workflow_assets.wires import From, parts_of
 from workflow_assets.wirings import Wiring, in_order
@@ -56,6 +57,7 @@ class WorkflowReader(Reader):
         self.values: dict[str, dict[str, Any]] = {}
         self.faulty: set[str] = set()
         self.groups: dict[str, tuple[str, ...]] = {}
+        self._tangled = False  # whether a step takes what stands behind it, as far as is known
 
     # -- inputs, sources and steps ------------------------------------------------------------------------------------
 
@@ -68,10 +70,10 @@ class WorkflowReader(Reader):
             self._source(one, slug)
         for slot, place in self.slots.items():
             if slot in self.steps:
-                self._arguments(
-                    told["steps"][place].get("arguments", {}), slot, at(at("$.steps", place), "arguments")
-                )
-        self._circles()
+                told_arguments = told["steps"][place].get("arguments", {})
+                self._arguments(told_arguments, slot, f"$.steps[{place}].arguments")
+        if self._tangled:
+            self._circles()
         for one, slots in self.mapping(told.get("groups", {}), "$.groups").items():
             self._group(one, slots)
         return self._wired(told, make, name)
@@ -80,28 +82,28 @@ class WorkflowReader(Reader):
         if not told and not self.places.faults:
             self.add("$.steps", "it has no steps")
         for place, one in enumerate(told):
-            path = at("$.steps", place)
+            path = f"$.steps[{place}]"
             entry = self.mapping(one, path, STEP, ("id", "step"))
-            slot = self.identifier(entry["id"], at(path, "id")) if "id" in entry else ""
+            slot = self.identifier(entry["id"], f"{path}.id") if "id" in entry else ""
             step = self.use(entry, path) if "step" in entry else None
             if not slot:
                 continue
             if slot in self.slots:
                 self.add(
-                    at(path, "id"),
+                    f"{path}.id",
                     f"{slot!r} is the id of $.steps[{self.slots[slot]}] already: choose another",
                 )
             elif slot in GIVEN:
-                self.add(at(path, "id"), f"{slot!r} is what the engine gives to steps: choose another")
+                self.add(f"{path}.id", f"{slot!r} is what the engine gives to steps: choose another")
             self.slots.setdefault(slot, place)
             if step is None:
                 self.broken.add(slot)
             elif slot not in self.steps:
-                try:
-                    self.steps[slot] = step.named(slot)
-                except DeclarationError as error:
+                if fault := slot_fault(slot):
                     self.broken.add(slot)
-                    self.add(at(path, "id"), "; ".join(error.faults))
+                    self.add(f"{path}.id", f"it {fault}")
+                else:
+                    self.steps[slot] = step.named(slot)
 
     def _input(self, owner: str, name: str, told: Any) -> None:
         path = at("$.inputs", name)
@@ -143,15 +145,29 @@ class WorkflowReader(Reader):
     def _group(self, name: str, told: Any) -> None:
         """Read which steps are one workflow within this."""
         path = at("$.groups", name)
-        self.identifier(name, path)
-        members = self.sequence(told, path)
-        for place, slot in enumerate(members):
-            if self.text(slot, at(path, place), empty=False) and slot not in self.slots:
+        if self.identifier(name, path) and (name in self.slots or name in self.inputs):
+            self.add(path, f"two things are called {name!r}: rename one")
+        members: dict[str, None] = {}
+        if told == []:
+            self.add(path, "it has no steps: name some, or leave it out")
+        for place, slot in enumerate(self.sequence(told, path)):
+            if not self.text(slot, at(path, place), empty=False):
+                continue
+            if slot not in self.slots:
                 self.add(
                     at(path, place),
                     f"no step is called {excerpt(slot)}: {self.places.near(slot, self.slots)}",
                 )
-        self.groups[name] = tuple(map(str, members))
+            elif slot in members:
+                self.add(at(path, place), f"{slot!r} stands here already: name each step once")
+            members[slot] = None
+        for other, theirs in self.groups.items():
+            both = members.keys() & {*theirs}
+            if both and both != members.keys() and both != {*theirs}:
+                self.add(
+                    path, f"it shares {listing(sorted(both))} with {other!r}, and neither is within the other"
+                )
+        self.groups[name] = tuple(members)
 
     def _free(self, name: str, path: str) -> bool:
         if name in GIVEN:
@@ -166,9 +182,17 @@ class WorkflowReader(Reader):
 
     def _arguments(self, told: Any, slot: str, path: str) -> None:
         step = self.steps[slot]
-        self.wires[slot], self.values[slot] = {}, {}
+        wires, values = self.wires[slot], self.values[slot] = {}, {}
         entry = self.mapping(told, path)
         for name, argument in entry.items():
+            if name in step.parameters and type(argument) is dict and len(argument) == 1:  # as nearly all are
+                if "value" in argument:
+                    values[name] = argument["value"]
+                    continue
+                if self._is_before(argument.get("from"), slot):
+                    wires[name] = From(argument["from"])
+                    continue
+            self._tangled = True
             place, before = at(path, name), len(self.places.faults)
             if name in GIVEN:
                 self.add(place, f"{name!r} is given by the engine and cannot be set")
@@ -183,15 +207,19 @@ class WorkflowReader(Reader):
             if len(self.places.faults) > before:
                 self.faulty.add(f"{slot}.{name}")
             elif any(isinstance(leaf, From) for leaf in parts_of(wire)):
-                self.wires[slot][name] = wire
+                wires[name] = wire
             else:
-                self.values[slot][name] = wire
+                values[name] = wire
         for name, parameter in step.parameters.items():
             if parameter.default is REQUIRED and name not in entry:
                 self.faulty.add(f"{slot}.{name}")
                 self.add(
                     path, f"{name!r} is missing, which has no default: give a value, or what it is taken from"
                 )
+
+    def _is_before(self, told: Any, slot: str) -> bool:
+        """Whether a reference is to a whole input, or to a step that stands before another."""
+        return type(told) is str and (told in self.inputs or self.slots.get(told, inf) < self.slots[slot])
 
     def _argument(self, told: Any, path: str) -> Any:
         entry = self.mapping(told, path, ARGUMENT)
@@ -291,6 +319,8 @@ class WorkflowReader(Reader):
 
     def _fits(self) -> None:
         """Note values of inputs that a step would not take."""
+        if all(one.is_empty for one in self.inputs.values()):
+            return
         for slot, wires in self.wires.items():
             for name, wire in wires.items():
                 one = self.inputs.get(wire.name) if isinstance(wire, From) and not wire.output else None

@@ -224,7 +224,7 @@ def entry(one: Step[..., Any] | Source[Any]) -> dict[str, Any]:
     return {
         **told,
         "mode": one.mode,
-        "parameters": parameter_schema(one),
+        "parameters": step_schema(one),
         "inputs": {name: _input(parameter) for name, parameter in one.parameters.items()},
         "given": sorted(one.given),
         "metrics": {name: kind.__name__ for name, kind in one.metrics.items()},
@@ -238,16 +238,56 @@ def entry(one: Step[..., Any] | Source[Any]) -> dict[str, Any]:
     }
 
 
-def parameter_schema(one: Step[..., Any]) -> dict[str, Any]:
-    """Give the JSON schema of a step's parameters, as far as JSON can hold their values; others are wired only."""
+def step_schema(step: Step[..., Any]) -> dict[str, Any]:
+    """Give the JSON Schema of the values of a step's parameters: their types, defaults and descriptions.
+
+    A parameter whose type JSON does not have, such as a frame, accepts anything and says that it is wired.
+
+    >>> from workflow_assets import step
+    >>> @step
+    ... def clean(text: str, limit: int = 80) -> str:
+    ...     return text.strip()[:limit]
+    >>> step_schema(clean)["properties"]["limit"]
+    {'type': 'integer', 'default': 80}
+    """
     from workflow_assets.contracts.schemas import ABSENT, schema_of_all  # pydantic is not needed before
 
     types = {
         name: (parameter.annotation, ABSENT if parameter.default is REQUIRED else parameter.default)
-        for name, parameter in one.parameters.items()
+        for name, parameter in step.parameters.items()
     }
-    summary = _first_line(one)
-    return {"title": one.slug, **({"description": summary} if summary else {}), **schema_of_all(types)}
+    schema = schema_of_all(types)
+    told, known = _described(step.description), schema["properties"]
+    schema["properties"] = properties = {
+        name: known.get(name, {"description": "Of a type that JSON does not have: wire it."})
+        for name in types
+    }
+    for name in told.keys() & types.keys():
+        own = properties[name].get("description", "")
+        properties[name]["description"] = f"{told[name]} {own}".rstrip()
+    if required := [name for name, (_, default) in types.items() if default is ABSENT]:
+        schema["required"] = required
+    summary = step.description.partition("\n\n")[0]
+    return {"title": step.slug, **({"description": summary} if summary else {}), **schema}
+
+
+def _described(docstring: str) -> dict[str, str]:
+    """Give what a docstring says of parameters, in the way of Google's style."""
+    told: dict[str, str] = {}
+    inside, name = False, ""
+    for line in docstring.splitlines():
+        text = line.strip()
+        if text in ("Args:", "Arguments:"):
+            inside = True
+        elif inside and text and not line.startswith(" "):
+            break
+        elif inside and line.startswith("    ") and not line.startswith("     ") and ":" in text:
+            name, _, first = text.partition(":")
+            name = name.partition(" ")[0]
+            told[name] = first.strip()
+        elif inside and text and name:
+            told[name] = f"{told[name]} {text}"
+    return told
 
 
 def signature(one: Step[..., Any] | Source[Any]) -> str:

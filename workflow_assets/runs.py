@@ -12,12 +12,13 @@ from itertools import islice
 
 from workflow_assets.callers import Place
 from workflow_assets.canonical import digest
-from workflow_assets.cells import Cell, Planned, Work
+from workflow_assets.cells import Cell
 from workflow_assets.mappings import FrozenDict
 from workflow_assets.outcomes import CellOutcome, Failure, Handle, Outcome
 from workflow_assets.plans import PlannedStep
 from workflow_assets.sources import AssetSource
 from workflow_assets.store.base import Record
+from workflow_assets.works import Planned, Work
 
 NONE: Mapping[str, Failure] = FrozenDict()
 

@@ -1,22 +1,15 @@
-"""Schemas: what documents and the configuration of steps look like, as JSON Schema, so that editors can build forms."""
+"""Schemas: what documents look like, as JSON Schema, so that editors can build forms."""
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, Literal
 
-from pydantic import TypeAdapter
-
-from workflow_assets.contracts.coercions import to_plain
-from workflow_assets.contracts.hints import says_nothing
+from workflow_assets.contracts.schemas import DIALECT
 from workflow_assets.hypotheses import ALTERNATIVES, DECISIONS
 from workflow_assets.names import IDENTIFIER, LONGEST
-from workflow_assets.notations import DEEPEST, Places, plain
+from workflow_assets.notations import DEEPEST
 from workflow_assets.stats.methods import ADJUSTMENTS, JOINT
-from workflow_assets.steps import REQUIRED, Parameter, Step
 from workflow_assets.writings import VERSION
-
-DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 _TEXT = {"type": "string"}
 _COUNT = {"type": "integer", "minimum": 1}
@@ -111,7 +104,7 @@ def _head(kind: str) -> dict[str, Any]:
         "name": _NAME,
         "description": _TEXT,
         "inputs": _mapping(_ref("input"), _NAME),
-        "groups": _mapping(_list(_NAME), _NAME),
+        "groups": _mapping({**_list(_NAME, 1), "uniqueItems": True}, _NAME),
         "sources": _mapping(_SLUG),
         "steps": _list(_ref("step"), 1),
         "ui": _UI,
@@ -220,72 +213,3 @@ def _parts_of_experiments() -> dict[str, Any]:
             "treatment",
         ),
     }
-
-
-def step_schema(step: Step[..., Any]) -> dict[str, Any]:
-    """Give the JSON Schema of the values of a step's parameters: their types, defaults and descriptions.
-
-    A parameter whose type JSON does not have, such as a frame, accepts anything and says that it is wired.
-
-    >>> from workflow_assets import step
-    >>> @step
-    ... def clean(text: str, limit: int = 80) -> str:
-    ...     return text.strip()[:limit]
-    >>> step_schema(clean)["properties"]["limit"]
-    {'type': 'integer', 'default': 80}
-    """
-    told = _described(step.description)
-    definitions: dict[str, Any] = {}
-    properties = {}
-    for name, parameter in step.parameters.items():
-        schema = _parameter(parameter, definitions)
-        if name in told:
-            schema["description"] = " ".join(filter(None, (told[name], schema.get("description", ""))))
-        properties[name] = schema
-    required = [name for name, one in step.parameters.items() if one.default is REQUIRED]
-    summary = step.description.partition("\n\n")[0]
-    return {
-        "$schema": DIALECT,
-        "title": step.slug,
-        **({"description": summary} if summary else {}),
-        **_object(properties, *required),
-        **({"$defs": definitions} if definitions else {}),
-    }
-
-
-def _parameter(parameter: Parameter, definitions: dict[str, Any]) -> dict[str, Any]:
-    schema: dict[str, Any] = {}
-    if not says_nothing(parameter.annotation):
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of defaults inside the type that JSON does not have
-                schema = TypeAdapter(parameter.annotation).json_schema(ref_template="#/$defs/{model}")
-        except Exception:  # noqa: BLE001 - pydantic has many ways of not knowing a type
-            schema = {"description": "Of a type that JSON does not have: wire it."}
-    for name, inner in schema.pop("$defs", {}).items():
-        definitions.setdefault(name, inner)
-    if parameter.default is not REQUIRED:
-        places = Places()
-        default = plain(to_plain(parameter.default, parameter.annotation), places)
-        if not places.faults:
-            schema["default"] = default
-    return schema
-
-
-def _described(docstring: str) -> dict[str, str]:
-    """Give what a docstring says of parameters, in the way of Google's style."""
-    told: dict[str, str] = {}
-    inside, name = False, ""
-    for line in docstring.splitlines():
-        text = line.strip()
-        if text in ("Args:", "Arguments:"):
-            inside = True
-        elif inside and text and not line.startswith(" "):
-            break
-        elif inside and line.startswith("    ") and not line.startswith("     ") and ":" in text:
-            name, _, first = text.partition(":")
-            name = name.partition(" ")[0]
-            told[name] = first.strip()
-        elif inside and text and name:
-            told[name] = f"{told[name]} {text}"
-    return told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import importlib
 import inspect
 import keyword
@@ -12,6 +13,7 @@ from typing import Any
 
 from workflow_assets.compositions import Composition
 from workflow_assets.contracts.checkers import describe, metric_type
+from workflow_assets.contracts.hints import marks_of, plain_hint
 from workflow_assets.errors import excerpt, listing
 from workflow_assets.functions import Registered
 from workflow_assets.modules import module_name
@@ -21,13 +23,25 @@ from workflow_assets.steps import Step
 from workflow_assets.wirings import Node
 
 _TAKEN = frozenset(
-    {"INPUTS", "run", "inputs", "given", "asyncio", "deepcopy", "taken", "dict", "list", "print", "repr"}
+    {*dir(builtins), "INPUTS", "run", "inputs", "given", "asyncio", "deepcopy", "taken", "product", "each"}
 )
 
 _TAKE = '''
 def taken(value, output):
     """Take one output of several: an item of a mapping, or a field."""
     return value[output] if isinstance(value, dict) else getattr(value, output)
+'''
+
+_EACH = '''
+def each(function, many, whole, combine=zip):
+    """Call a function on each item of some arguments: of lists, on the values of mappings, or the rows of frames."""
+    rows = {name: one.to_dict("records") if hasattr(one, "columns") else one for name, one in many.items()}
+    labels = [list(one) for one in rows.values() if isinstance(one, dict)] if combine is zip or len(rows) == 1 else []
+    items = [list(one.values() if isinstance(one, dict) else one) for one in rows.values()]
+    if any(one != labels[0] for one in labels) or (combine is zip and len({len(one) for one in items}) > 1):
+        raise ValueError(f"the items of {list(many)} cannot be taken together")
+    made = [function(**deepcopy(dict(zip(rows, parts))), **whole) for parts in combine(*items)]
+    return dict(zip(labels[0], made)) if labels else made
 '''
 
 
@@ -51,6 +65,8 @@ class _Script:
         self.imports: dict[str, dict[str, str]] = {}
         self.names: dict[tuple[str, str], str] = {}
         self.takes = False
+        self.each = False
+        self.products = False
         self.coroutines = False
 
     def text(self) -> str:
@@ -73,12 +89,14 @@ class _Script:
         about = " ".join(f"{self.workflow.name}. {self.workflow.description}".split())
         lines = [f'"""{_safe(about)}"""', ""]
         lines += ["import asyncio"] if self.coroutines else []
-        lines += ["from copy import deepcopy", ""]
+        lines += ["from copy import deepcopy"]
+        lines += ["from itertools import product", ""] if self.products else [""]
         for module, names in sorted(self.imports.items()):
             told = [name if name == alias else f"{name} as {alias}" for name, alias in sorted(names.items())]
             lines.append(f"from {module} import {', '.join(told)}")
         lines += ["", "INPUTS = {", *inputs, "}"]
         lines += [_TAKE.rstrip()] if self.takes else []
+        lines += [_EACH.rstrip()] if self.each else []
         missing = f"; {listing(needed)} must be given" if needed else ""
         lines += ["", "", "def run(**inputs):"]
         lines += [f'    """Compute every step, and give the results by name{_safe(missing)}."""']
@@ -120,21 +138,38 @@ class _Script:
         for name in step.parameters:
             place = at(at(path, "arguments"), name)
             if name in node.templates:
-                arguments.append((name, self.template(node, node.templates[name], place)))
+                made = self.template(node, node.templates[name], place)
+                arguments.append((name, f"tuple({made})" if _is_tuple(node, name) else made))
             elif name in node.inputs:
                 arguments.append((name, self.read(node.inputs[name])))
             else:
                 arguments.append((name, self.literal(node.settings[name], place)))
-        keywords = ", ".join(f"{name}={text}" for name, text in arguments)
-        made = f"{self.function(step, path)}({keywords})"
+        function = self.function(step, path)
+        around = ""
         if step.is_coroutine:
             self.coroutines = True
-            return f"asyncio.run({made})"
-        if inspect.isgeneratorfunction(inspect.unwrap(step.function)):
+            around = "asyncio.run"
+        elif inspect.isgeneratorfunction(inspect.unwrap(step.function)):
             if typing.get_args(step.returns)[:1] in ((bytes,), (bytearray,), (memoryview,)):
                 self.places.add(path, f"{step.slug!r} gives a file, piece by piece, which only a store keeps")
-            return f"list({made})"
-        return made
+            around = "list"
+        if step.over:
+            return self.on_each(
+                step, f"lambda **parts: {around}({function}(**parts))" if around else function, arguments
+            )
+        made = f"{function}({', '.join(f'{name}={text}' for name, text in arguments)})"
+        return f"{around}({made})" if around else made
+
+    def on_each(self, step: Step[..., Any], function: str, arguments: list[tuple[str, str]]) -> str:
+        """Call a function on each item."""
+        self.each = True
+        told = dict(arguments)
+        many = ", ".join(f"{name!r}: {told.pop(name)}" for name in step.over)
+        whole = ", ".join(f"{name!r}: {text}" for name, text in told.items())
+        combine = ""
+        if step.combine == "product":
+            self.products, combine = True, ", product"
+        return f"each({function}, {{{many}}}, {{{whole}}}{combine})"
 
     def template(self, node: Node, template: Any, path: str) -> str:
         if isinstance(template, Mapping):
@@ -153,7 +188,7 @@ class _Script:
             self.takes = True
             text = f"taken({text}, {output!r})"
         node = self.workflow.wired.nodes.get(name)
-        plain = node is not None and not output and metric_type(node.step.returns) is not None
+        plain = node is not None and not output and metric_type(node.step.gives) is not None
         return text if plain else f"deepcopy({text})"
 
     def literal(self, value: Any, path: str) -> str:
@@ -177,6 +212,12 @@ class _Script:
             return f"[{inner}]" if kind is list else f"{kind.__name__}([{inner}])"
         self.places.add(path, f"{excerpt(value)} is a {describe(kind)}, for which Python has no literal")
         return "None"
+
+
+def _is_tuple(node: Node, name: str) -> bool:
+    """Whether a list of parts is handed as the tuple that the parameter says."""
+    hint = marks_of(plain_hint(node.step.parameters[name].annotation))[0]
+    return isinstance(node.templates[name], list) and (typing.get_origin(hint) or hint) is tuple
 
 
 def _safe(text: str) -> str:

@@ -6,13 +6,13 @@ import copy
 import inspect
 import sys
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, cast, get_origin, overload
 
 from workflow_assets.cards import step_card
 from workflow_assets.contracts.checkers import MetricType, Reported, metric_type
-from workflow_assets.contracts.hints import marks_of, plain_hint, read_hints, unit_of
+from workflow_assets.contracts.hints import marks_of, plain_hint, read_hints, says_nothing, unit_of
 from workflow_assets.errors import DeclarationError, did_you_mean, excerpt
 from workflow_assets.functions import Registered, as_owners, declared_faults, names_around
 from workflow_assets.layouts import for_terminal, terminal_width
@@ -115,7 +115,7 @@ class Step(Registered, Generic[P, R]):
         self._set("tags", FrozenDict(self.tags))
         if self.mode == "each" and not self.over:
             self._set("over", tuple(self.parameters)[:1])
-        faults += _each_faults(self)
+        faults += [*_each_faults(self), *_stream_faults(self)]
         returns = self.returns
         self._set(
             "gives",
@@ -391,6 +391,18 @@ def _each_faults(one: Any) -> list[str]:
     if len(set(one.over)) < len(one.over):
         faults.append("it is called on each item of one parameter twice: name each parameter once")
     return faults
+
+
+def _stream_faults(one: Any) -> list[str]:
+    """Note a step that says it works on chunks, and is handed and gives whole values only."""
+    if one.mode != "stream" or inspect.isgeneratorfunction(inspect.unwrap(one.function)):
+        return []
+    hints = [marks_of(plain_hint(parameter.annotation))[0] for parameter in one.parameters.values()]
+    if any(says_nothing(hint) or (get_origin(hint) or hint) in (Iterable, Iterator) for hint in hints):
+        return []
+    return [
+        "mode = 'stream', and it neither yields nor takes an Iterable: annotate what it is handed in chunks so"
+    ]
 
 
 def _function_faults(function: types.FunctionType) -> list[str]:

@@ -15,14 +15,15 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from workflow_assets.callers import Place, Surroundings
-from workflow_assets.cells import Cell, Planned
+from workflow_assets.cells import Cell
 from workflow_assets.hooks import Listeners
-from workflow_assets.outcomes import Failure, Handle, Outcome
+from workflow_assets.outcomes import Failure, Handle, Outcome, Share, ShareDone
 from workflow_assets.plans import Plan, PlannedSource, PlannedStep
 from workflow_assets.references import References
 from workflow_assets.runs import ReplicateCells, Run
 from workflow_assets.store.base import Asset, Record, Store
 from workflow_assets.store.outboxes import Outbox
+from workflow_assets.works import Planned
 
 Reference = int | str
 """Names something planned: the number of a step, or the name of a source."""
@@ -35,11 +36,13 @@ class Unit(NamedTuple):
         replicate: its key; "" for a datum that all replicates share.
         treatment: the cell's; "" for a datum.
         shared: which datum; None for a cell.
+        share: which of its items only, if those are to be stored ahead of it.
     """
 
     replicate: str
     treatment: str
     shared: Reference | None
+    share: Share | None = None
 
 
 class Known(NamedTuple):
@@ -47,7 +50,7 @@ class Known(NamedTuple):
 
     reference: Reference
     replicate: str
-    outcome: Record | Failure
+    outcome: Record | Failure | ShareDone
 
 
 class Task(NamedTuple):
@@ -77,7 +80,7 @@ class SharedDone(NamedTuple):
     """What became of a datum that several cells share."""
 
     unit: Unit
-    outcome: Record | Failure
+    outcome: Record | Failure | ShareDone
     computed: bool
 
 
@@ -169,8 +172,10 @@ class Worker:
             CellDone(one.treatment, one.replicate, one.records, one.computed, one.failure, one.failures)
             for one in run.wave([one for one in replicates.values() if one.cells], self.slots)
         ]
-        others = self._others(shared, cells)
         store = self.run.store
+        if isinstance(store, Outbox) and any(map(self._is_for_others, task.units)):
+            store.publish()
+        others = self._others(shared, cells)
         referred = store.referred() if isinstance(store, Outbox) else {}
         return Done(shared, cells, others, self._loaded.taken(), referred, time.perf_counter() - started)
 
@@ -192,6 +197,11 @@ class Worker:
         varying: dict[str, dict[Planned, Outcome]] = {}
         for reference, replicate, outcome in known:
             planned = find(self.run.plan, reference)
+            if isinstance(outcome, ShareDone):
+                assert isinstance(planned, PlannedStep)
+                shares = self.run.shares.setdefault((planned, replicate), {})
+                shares[outcome.share.first] = outcome
+                continue
             told = Handle(outcome) if isinstance(outcome, Record) else outcome
             if replicate:
                 varying.setdefault(replicate, {})[planned] = told
@@ -213,6 +223,11 @@ class Worker:
                 kept.pop(record.key, None)
         return list(kept.values())
 
+    def _is_for_others(self, unit: Unit) -> bool:
+        """Whether others look into the store for what came of the items of a unit."""
+        planned = None if unit.shared is None else find(self.run.plan, unit.shared)
+        return isinstance(planned, PlannedStep) and bool(planned.node.step.over)
+
     def _share(self, unit: Unit, replicate: ReplicateCells | None) -> SharedDone:
         assert unit.shared is not None
         planned = find(self.run.plan, unit.shared)
@@ -223,6 +238,9 @@ class Worker:
             assert isinstance(planned, PlannedStep)
             place = Place(planned.treatments[0], unit.replicate, replicate.identity, replicate.seed)
             cell = Cell(self.run, place, replicate.keys, replicate.shared)
+        if unit.share is not None:
+            assert isinstance(planned, PlannedStep)
+            return SharedDone(unit, cell.share(planned, unit.share), computed=False)
         outcome = cell.outcome(planned)
         if isinstance(outcome, Failure):
             return SharedDone(unit, outcome, computed=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -10,12 +11,12 @@ from typing import Any, cast, get_origin
 from workflow_assets.canonical import parameter_form
 from workflow_assets.contracts.checkers import MetricType, describe
 from workflow_assets.contracts.edges import compatible, handed
-from workflow_assets.contracts.hints import marks_of, plain_hint
+from workflow_assets.contracts.hints import marks_of, plain_hint, says_nothing
 from workflow_assets.errors import ContractError, UnkeyableError, did_you_mean, excerpt, listing
 from workflow_assets.faults import Faults
 from workflow_assets.fingerprint import code_form, global_draws
 from workflow_assets.mappings import FrozenDict
-from workflow_assets.sources import Source
+from workflow_assets.sources import Given, Source
 from workflow_assets.steps import GIVEN, REQUIRED, Parameter, Step, private_copy
 from workflow_assets.wires import From, Part, assembled, item_of, item_type, output_names, parts_of
 
@@ -149,12 +150,6 @@ class Wiring:
 
     def _by_slot(self) -> dict[str, dict[str, Any]]:
         owned: dict[str, dict[str, Any]] = {slot: {} for slot in self.steps}
-        known = [
-            f"{slot}.{parameter.name}"
-            for slot, step in self.steps.items()
-            for parameter in step.parameters.values()
-            if parameter.default is not REQUIRED or not self._provider(step, parameter.name)
-        ]
         for address, value in self.parameters.items():
             slot, _, name = address.partition(".")
             origin = self.treatment if address in self.own else ""
@@ -165,9 +160,17 @@ class Wiring:
                     f"{address!r} is given by the engine and cannot be set", "address", address, origin
                 )
             elif slot not in self.broken:
-                near = did_you_mean(address, known)
+                near = did_you_mean(address, self._settable())
                 self._fault(f"{address!r} is no parameter of any step: {near}", "address", address, origin)
         return owned
+
+    def _settable(self) -> list[str]:
+        return [
+            f"{slot}.{parameter.name}"
+            for slot, step in self.steps.items()
+            for parameter in step.parameters.values()
+            if parameter.default is not REQUIRED or not self._provider(step, parameter.name)
+        ]
 
     def _node(self, slot: str, step: Step[..., Any], owned: Mapping[str, Any]) -> Node:
         inputs: dict[str, str] = {}
@@ -313,7 +316,8 @@ class Wiring:
         key: tuple[Any, ...],
     ) -> None:
         value = owned.get(parameter.name, parameter.default)
-        if parameter.name in step.over:  # what it is of are the items
+        if parameter.name in step.over:
+            value = _coerced_items(value, parameter, place)
             parameter = replace(parameter, annotation=REQUIRED)
         reason = ""
         try:
@@ -356,6 +360,24 @@ class Wiring:
             )
 
 
+def _coerced_items(value: Any, parameter: Parameter, place: str) -> Any:
+    """Give a collection with items of the declared type; as it is where one is of another: that one fails alone."""
+    from workflow_assets.contracts.coercions import coerce  # workers do without pydantic
+
+    item = parameter.annotation
+    kind: Any = None
+    if type(value) is list:
+        kind = types.GenericAlias(list, (item,))
+    elif type(value) is dict:
+        kind = types.GenericAlias(dict, (str, item))
+    if kind is None or says_nothing(item):
+        return value
+    try:
+        return coerce(value, kind, place)
+    except ContractError:
+        return value
+
+
 def _source_in_scope(step: Step[..., Any], name: str) -> Source[Any] | None:
     """Find a source where the step is defined: by a variable of that name first, then by the source's own name."""
     for scope in (step.scope, getattr(step.function, "__globals__", {})):
@@ -378,7 +400,7 @@ def _is_complete(node: Node) -> bool:
 
 
 def _kind(provider: Step[..., Any] | Source[Any]) -> str:
-    return "source" if isinstance(provider, Source) else "step"
+    return "input" if isinstance(provider, Given) else "source" if isinstance(provider, Source) else "step"
 
 
 def in_order(dependencies: Mapping[str, Sequence[str]]) -> tuple[list[str], list[str]]:

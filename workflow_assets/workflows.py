@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from workflow_assets.alterations import Alterable
 from workflow_assets.automations import WorkflowSchedule
+from workflow_assets.callables import WorkflowFunction
 from workflow_assets.cards import grid_card, story_card
 from workflow_assets.compositions import Composition
 from workflow_assets.datums import Datum
@@ -18,7 +19,7 @@ from workflow_assets.declarations import Declaration
 from workflow_assets.errors import ItemsFailedError, UnknownNameError, WorkflowFailedError, did_you_mean
 from workflow_assets.executions import Execution
 from workflow_assets.hooks import Hooks, read_hooks
-from workflow_assets.items import items_key
+from workflow_assets.item_stores import items_key, partial_key
 from workflow_assets.layouts import for_terminal, terminal_width
 from workflow_assets.outcomes import CellOutcome, Failure
 from workflow_assets.plans import Plan
@@ -45,6 +46,8 @@ _LARGE = 64_000_000
 """Bytes of a datum whose items are not shown one by one."""
 
 _ITEMS_FAILED = ItemsFailedError.__name__
+_SHOWN = 10
+"""Items that are shown of a collection of which some failed."""
 
 EVERYTHING = "everything"
 """What the run over all rows is called beside samples."""
@@ -123,6 +126,7 @@ class Workflow(Alterable):
         steps: Iterable[str] | None = None,
         backend: Any = None,
         workers: int | None = None,
+        capacity: Mapping[str, float | str] | None = None,
         resources: Mapping[str, Any] | None = None,
         force: Iterable[str] = (),
         hooks: Hooks | Iterable[Hooks] | None = None,
@@ -137,6 +141,7 @@ class Workflow(Alterable):
             steps: only these, and what they need; all by default.
             backend: who executes them; see `Experiment.run`.
             workers: how many at a time.
+            capacity: how much this machine has of what steps need in their ``resources=``, such as ``{"gpu": 1}``.
             resources: what steps find in ``ctx.resources``.
             force: steps to compute again although they are stored, with what follows from them.
             hooks: functions that are told when the run and its steps begin and end.
@@ -158,7 +163,7 @@ class Workflow(Alterable):
         else:
             declaration, limits = self.sample(rows, store, inputs)
         plan = Plan(declaration, store)
-        execution = Execution(backend, workers, resources=resources, hooks=read_hooks(hooks))
+        execution = Execution(backend, workers, capacity, resources=resources, hooks=read_hooks(hooks))
         chosen, _ = execution.check(declaration)
         standings = None
         if watch is not None:
@@ -174,6 +179,24 @@ class Workflow(Alterable):
         if standings is not None:
             standings.tell(result.document())
         return result
+
+    def function(self, *steps: str, resources: Mapping[str, Any] | None = None) -> WorkflowFunction:
+        """Give the workflow as a plain function of its inputs, which stores nothing and costs next to nothing.
+
+        Sources are loaded now. It gives the value of a step, or the values of several by name; all by default. What it
+        gives is what `run` gives.
+
+        >>> from workflow_assets import step
+        >>> @step
+        ... def doubled(number: int) -> int:
+        ...     return 2 * number
+        >>> double = Workflow("double", [doubled], inputs={"number": int}).function("doubled")
+        >>> double(number=21)
+        42
+        """
+        some = {name: one.holding(None) if one.is_empty else one for name, one in self.inputs.items()}
+        plan = Plan(SingleRun.of(self.holding(some)), MemoryStore())
+        return WorkflowFunction(self, plan, steps, resources)
 
     def results(self, store: Store) -> dict[str, WorkflowResult]:
         """Give what a store keeps of the workflow: the last run over "everything", and over each sample, "rows=100".
@@ -423,13 +446,28 @@ class WorkflowResult:
         for node in self.workflow.wired:
             follows = tuple(dict.fromkeys(node.inputs.values()))
             record = self._outcome.records.get(node.slot)
-            if record is None:
+            if record is None and (items := self._items_shown(node.slot)) is not None:
+                made.append(Column(node.slot, *items, follows))
+            elif record is None:
                 made.append(Column(node.slot, (self.states[node.slot],), None, follows))
             elif record.size > _LARGE:
                 made.append(Column(node.slot, (self.datum(node.slot).preview,), None, follows))
             else:
                 made.append(Column(node.slot, *items_of(self.store.load(record)), follows))
         return made
+
+    def _items_shown(self, slot: str) -> tuple[tuple[str, ...], int] | None:
+        """Tell what the first items came to of which some failed; None where that is not known."""
+        record = self.store.find(partial_key(self._outcome.key(slot)))
+        if record is None:
+            return None
+        _, _, values = self.store.load(record)
+        rows = self.items(slot)
+        shown = [
+            items_of([value])[0][0] if row["status"] == COMPLETED else f"{row['status']}: {row['error']}"
+            for row, value in zip(rows[:_SHOWN], values, strict=False)
+        ]
+        return tuple(shown), len(rows)
 
     def grid(self) -> Grid:
         """Tell item by item what the steps gave: a row for each item, a column for each step."""

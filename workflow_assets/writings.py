@@ -18,7 +18,7 @@ from workflow_assets.hypotheses import Hypothesis
 from workflow_assets.notations import Places, at, plain
 from workflow_assets.replicates import Replicates
 from workflow_assets.sources import Given, Source
-from workflow_assets.steps import REQUIRED, Parameter, Step
+from workflow_assets.steps import REQUIRED, Step
 from workflow_assets.traits import Retries
 from workflow_assets.treatments import BASELINE, Treatment
 from workflow_assets.typenames import known_types, write_type
@@ -137,7 +137,8 @@ class _Writer:
             elif name in node.inputs:
                 arguments[name] = {"from": node.inputs[name]}
             elif f"{node.slot}.{name}" in explicit:
-                arguments[name] = {"value": self._setting(node, name, parameter, place)}
+                hint = _whole(node.step, name)
+                arguments[name] = {"value": self._value(node.settings[name], hint, at(place, "value"))}
         ui = composition.calls[node.slot].ui if composition is not None else None
         return {
             "id": node.slot,
@@ -191,9 +192,6 @@ class _Writer:
         source = node.inputs[template.place]
         return {"from": f"{source}.{template.output}" if template.output else source}
 
-    def _setting(self, node: Node, name: str, parameter: Parameter, path: str) -> Any:
-        return self._value(node.settings[name], parameter.annotation, at(path, "value"))
-
     def _value(self, value: Any, annotation: Any, path: str) -> Any:
         """Write a value so that it is read as the same, by its declared type where JSON does not have it."""
         strict = Places()
@@ -218,7 +216,7 @@ class _Writer:
             parameters = {}
             for address, value in one.parameters.items():
                 slot, _, parameter = address.partition(".")
-                hint = nodes[slot].step.parameters[parameter].annotation
+                hint = _whole(nodes[slot].step, parameter)
                 parameters[address] = self._value(value, hint, at(at(path, "parameters"), address))
             made[name] = _told(
                 parameters=parameters,
@@ -255,7 +253,10 @@ class _Writer:
             value = getattr(one, name)
             if name == "metric" and isinstance(value, Mapping):
                 told[name] = {
-                    metric: {"alternative": alternative, **({"margin": margin} if margin else {})}
+                    metric: {
+                        "alternative": alternative,
+                        **({} if repr(margin) == "0.0" else {"margin": margin}),
+                    }
                     for metric, (alternative, margin) in value.items()
                 }
             elif name == "test" and not isinstance(value, str):
@@ -267,9 +268,14 @@ class _Writer:
             elif name == "alternative":
                 usual = "two-sided" if one.several else "greater"
                 told |= {} if one.together or value == usual else {name: value}
-            elif value != default:
+            elif repr(value) != repr(default):  # which tells 0 from 0.0, as a claim's version does
                 told[name] = list(value) if isinstance(value, tuple) else value
         return told
+
+
+def _whole(step: Step[..., Any], name: str) -> Any:
+    """Give the type of what a parameter is set to: what it is annotated with, unless that is of one item of many."""
+    return REQUIRED if name in step.over else step.parameters[name].annotation
 
 
 def _coerced(value: Any, annotation: Any) -> Any:

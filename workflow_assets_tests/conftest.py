@@ -1,10 +1,13 @@
 """What every test relies on, and the server that the tests of stores in buckets share."""
 
+import functools
+import gc
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
+from alembic.script import ScriptDirectory
 from hypothesis import settings
 
 from workflow_assets.store.signatures import VARIABLE
@@ -19,6 +22,33 @@ settings.register_profile("repeatable", derandomize=True, deadline=None, print_b
 # To look for more: pytest --hypothesis-profile=search
 settings.register_profile("search", deadline=None, max_examples=2_000, print_blob=True)
 settings.load_profile("repeatable")
+
+FIRST = ("/browser/", "/test_commands.py")
+"""Where the tests that take longest are: they come first, so that no worker is left alone with one at the end."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, None, None]:
+    """Nothing of what is collected goes away: looking for garbage in it takes as long as the rest."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not any(place in item.nodeid for place in FIRST))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def migrations_that_are_read_once() -> Iterator[None]:
+    """Dagster marks each new database with its latest migration, for which it would read all of them every time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ScriptDirectory, "from_config", functools.cache(ScriptDirectory.from_config))
+        yield
 
 
 @pytest.fixture(scope="session")

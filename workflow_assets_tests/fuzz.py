@@ -23,12 +23,21 @@ import jsonschema
 from workflow_assets import (
     Experiment,
     Hypothesis,
+    Metrics,
     Registry,
+    Replicates,
+    Treatment,
     Workflow,
+    crossed,
     document_schema,
+    factorial,
     from_document,
+    resamples,
+    sets,
+    source,
     step,
     to_document,
+    units,
 )
 from workflow_assets.documents import to_json, to_yaml
 from workflow_assets.errors import DocumentError, DocumentWarning
@@ -52,6 +61,15 @@ VALIDATORS = {
 LONGEST = 60  # seconds for one document: more is a hang
 
 
+for _ready in sets.READY:
+    REGISTRY.add(_ready)
+
+
+class Measured(Metrics):
+    size: int
+    share: float
+
+
 @REGISTRY.add
 @step
 def first(number: int = 1, text: str = "") -> int:
@@ -64,6 +82,49 @@ def first(number: int = 1, text: str = "") -> int:
 def second(first: int, more: list[int] | None = None, named: dict[str, float] | None = None) -> float:
     CALLED.append("second")
     return float(first)
+
+
+@REGISTRY.add
+@step
+def third(first: int, more: tuple[int, ...] = (1,)) -> Measured:
+    CALLED.append("third")
+    return Measured(size=first, share=0.5)
+
+
+@REGISTRY.add
+@step
+def fourth(size: Any, row: dict[str, Any], by: int = 2) -> int:
+    CALLED.append("fourth")
+    return by
+
+
+@REGISTRY.add
+@source(version="1")
+def shop() -> list[int]:
+    CALLED.append("shop")
+    return []
+
+
+@REGISTRY.add
+@source(slug="shop.other", version="1")
+def other_shop() -> list[int]:
+    CALLED.append("other_shop")
+    return []
+
+
+def grouped() -> Workflow:
+    """Compose steps on each item, a workflow in a workflow that is one step of a third, ready steps and a source."""
+    with Workflow("inner") as inner:
+        first(inner.input("number", 1, int))
+    with Workflow("outer") as outer:
+        third(inner(outer.input("n")))
+    with Workflow("whole", description="Ü") as whole:
+        many = sets.keep(shop, relation="greater", value=1)
+        whole_first = first.each("number")(many, text="é")
+        third.named("two").each("first", "more", combine="product")(many, [[1], whole.input("x")])
+        measured = outer(4)
+        fourth.each("size", "row", combine="zip")(whole_first, [{"a": 1}, {"b": measured["size"]}])
+    return whole
 
 
 def originals() -> list[dict[str, Any]]:
@@ -80,7 +141,23 @@ def originals() -> list[dict[str, Any]]:
         ),
     ]
     study = Experiment("study", flow, {"more": {"first.text": "no"}}, ["P1", "P2"], claims, tags={"k": "v"})
-    return [flow.document(), study.document()]
+    whole = grouped()
+    changed = Treatment(
+        {"fourth.by": 3}, {"outer__third": third.with_traits(memo=False)}, {"shop": other_shop}, "Ü", 2
+    )
+    wells = {"P1/a": {"plate": "P1"}, "P2/a": {"plate": "P2"}}
+    rest = [
+        Experiment("levels", flow, {"more": {"first.text": "no"}}, units(wells, unit="plate"), claims),
+        Experiment("crossing", flow, None, crossed({"a": 2, "b": ["x", "y"]}, unit="a")),
+        Experiment("splits", flow, None, resamples(3, test_fraction=0.25), seed=7),
+        Experiment("later", flow, None, Replicates(2, first=10), owners=["somebody@example.org"]),
+        Experiment("designed", flow, factorial({"first.text": {"short": "a", "none": ""}})),
+        Experiment("swaps", whole.bound({"x": [2]}), {"other": changed}),
+    ]
+    families = {"two": "bonferroni", "": "holm"}
+    judged = Experiment("judged", flow, {"more": {"first.text": "no"}}, 2, claims, families=families)
+    made: list[Workflow | Experiment] = [flow, study, whole, *rest, judged]
+    return [one.document() for one in made]
 
 
 WORDS = (
@@ -143,6 +220,7 @@ WORDS = (
         "more",
         "code_version",
     ),
+    *("each", "of", "combine", "zip", "product", "groups", "sources", "metric", "levels", "settings", "dict"),
 )
 VALUES: tuple[Any, ...] = (
     *(

@@ -23,11 +23,13 @@ class Capabilities(NamedTuple):
         kills: end a call that takes too long, without the worker.
         shares_memory: let workers use the run's own store and resources as they are.
         counts: keep to what steps need by itself; else the run counts.
+        waits_only: let only coroutines run side by side; plain functions run one at a time.
     """
 
     kills: bool = False
     shares_memory: bool = False
     counts: bool = False
+    waits_only: bool = False
 
 
 class Culprit(NamedTuple):

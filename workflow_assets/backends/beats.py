@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 from workflow_assets.backends.base import Culprit
 from workflow_assets.callers import Place, Surroundings
-from workflow_assets.cells import Planned
 from workflow_assets.plans import PlannedStep
 from workflow_assets.provenance import recent_peak_memory, reset_peak_memory
 from workflow_assets.tasks import Setup, Task, Worker
+from workflow_assets.works import Planned
 
 _BEAT = struct.Struct("<qqqd")
 

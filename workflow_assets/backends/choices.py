@@ -22,6 +22,10 @@ def _processes(workers: int | None) -> Backend:
     return Processes(workers)
 
 
+def _coroutines(workers: int | None) -> Backend:
+    return Coroutines() if workers is None else Coroutines(workers)
+
+
 def _dask(workers: int | None) -> Backend:
     from workflow_assets.backends.clusters import Dask
 
@@ -31,7 +35,7 @@ def _dask(workers: int | None) -> Backend:
 _BACKENDS: Mapping[str, Callable[[int | None], Backend]] = {
     "threads": Threads,
     "processes": _processes,
-    "asyncio": Coroutines,
+    "asyncio": _coroutines,
     "dask": _dask,
 }
 NAMES = (SERIAL, *_BACKENDS)

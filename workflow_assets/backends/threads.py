@@ -50,9 +50,9 @@ class Coroutines:
         workers: how many cells at a time.
     """
 
-    workers: int | None = None
+    workers: int = 100
     name = "asyncio"
-    capabilities = Capabilities(shares_memory=True)
+    capabilities = Capabilities(shares_memory=True, waits_only=True)
 
     def limits(self) -> str:
         """Say what it cannot do."""
@@ -60,7 +60,7 @@ class Coroutines:
 
     def open(self, setup: Setup) -> ThreadPool:
         """Start the event loop, and a thread for each cell that may wait in it."""
-        return ThreadPool(setup, self.workers or 100, Loop(setup.resources))
+        return ThreadPool(setup, self.workers, Loop(setup.resources))
 
 
 class ThreadPool:

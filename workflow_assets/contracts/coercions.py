@@ -40,7 +40,8 @@ def coerce(value: Any, annotation: Any, place: str) -> Any:
         try:
             value = _validated(adapter, value)
         except ValidationError as error:
-            told = (look(value) if look is not None else None) or _told(error)
+            told = look(value) if look is not None and error.__cause__ is None else None
+            told = told or _told(error)
             raise ContractError(f"{place}: {told}{_near(value, annotation)}") from None
     if look is not None and (fault := look(value)):
         raise ContractError(f"{place}: {fault}")
@@ -50,7 +51,7 @@ def coerce(value: Any, annotation: Any, place: str) -> Any:
 def _validated(adapter: TypeAdapter[Any], value: Any) -> Any:
     try:
         return adapter.validate_python(value, strict=True)
-    except ValidationError:
+    except ValidationError as error:
         try:
             text = json.dumps(value)
         except (TypeError, ValueError, RecursionError):
@@ -59,9 +60,19 @@ def _validated(adapter: TypeAdapter[Any], value: Any) -> Any:
             raise
         try:
             return adapter.validate_json(text, strict=True)
-        except ValidationError:
-            pass
+        except ValidationError as as_written:
+            if _AS_LISTS & {one["type"] for one in error.errors()} and _is_inside(as_written):
+                raise as_written from error  # a list is no fault, but what is in it
         raise
+
+
+_AS_LISTS = {"tuple_type", "set_type", "frozen_set_type"}
+_OF_LENGTH = {"missing", "too_long"}
+
+
+def _is_inside(error: ValidationError) -> bool:
+    """Whether what is wrong is not the value itself, nor how long it is."""
+    return all(one["loc"] and one["type"] not in _OF_LENGTH for one in error.errors())
 
 
 def _plain(value: Any) -> Any:

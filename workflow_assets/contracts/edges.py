@@ -23,6 +23,14 @@ def compatible(produced: Any, consumed: Any) -> bool:
     >>> compatible(str, int), compatible(int, float), compatible(list[str], list[int])
     (False, True, False)
     """
+    try:
+        return _compatible(produced, consumed)
+    except TypeError:  # a type that cannot be hashed, as one that is marked with a list
+        return _compatible.__wrapped__(produced, consumed)
+
+
+@functools.lru_cache(maxsize=4096)
+def _compatible(produced: Any, consumed: Any) -> bool:
     (one, mine), (two, theirs) = (marks_of(plain_hint(hint)) for hint in (produced, consumed))
     if mine or theirs:
         return compatible(one, two) and not _exclude(mine, theirs)
@@ -45,6 +53,8 @@ def handed(produced: Any) -> Any:
     >>> handed(collections.abc.Iterator[bytes]), handed(float)
     (<class 'workflow_assets.store.contents.File'>, <class 'float'>)
     """
+    if type(produced) is type and produced.__module__ == "builtins":
+        return produced
     hint = marks_of(plain_hint(produced))[0]
     members = union_members(hint)
     if members is not None:

@@ -44,6 +44,11 @@ class Outbox(FileStore):
         super().refer(asset, keys)
         self._referred.setdefault(asset, {}).update(keys)
 
+    def publish(self) -> None:
+        """Put what was kept into the folder, where other workers find it."""
+        for record in self.taken().values():
+            super()._write_record(record, replace=True)
+
     def referred(self) -> dict[Asset, dict[str, str]]:
         """Give which references were made, once."""
         made, self._referred = self._referred, {}

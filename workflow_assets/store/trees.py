@@ -46,7 +46,7 @@ def to_json(tree: Any) -> str:
 def plain_to_json(value: Any) -> str | None:
     """Give the text of a value that is its own tree, as most are, at the speed of JSON; None for any other."""
     try:
-        if not (is_plain(value) or (type(value) in _NESTED and _is_tree(value, 0))):
+        if not (is_plain(value) or (type(value) in _NESTED and is_tree(value))):
             return None
         text = to_json(value)
     except (ValueError, RecursionError):  # NaN, or a number of thousands of digits
@@ -282,7 +282,7 @@ def _is_text(value: str) -> bool:
     return True
 
 
-def _is_tree(value: Any, depth: int) -> bool:
+def is_tree(value: Any, depth: int = 0) -> bool:
     """Tell whether all in a dict or list is of JSON's own types."""
     items = value
     if type(value) is dict:
@@ -293,7 +293,7 @@ def _is_tree(value: Any, depth: int) -> bool:
     return not nested or (
         nested <= _NESTED
         and depth < _DEEPEST
-        and all(_is_tree(item, depth + 1) for item in items if type(item) in _NESTED)
+        and all(is_tree(item, depth + 1) for item in items if type(item) in _NESTED)
     )
 
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from workflow_assets import Experiment, Metrics, Retries, Treatment, source, step
 
@@ -142,6 +141,8 @@ def careful(drawn: np.ndarray, replicate: int, ctx: Any) -> float:
 @step
 def careless(drawn: np.ndarray, replicate: int, ctx: Any) -> float:
     if replicate == 2:
+        import pandas as pd  # here, or each worker process would spend half its time on it
+
         return float(pd.Series([1.0, 2.0]).sample(1).iloc[0])  # which draws from the global generator
     return float(drawn[replicate])
 
@@ -289,13 +290,13 @@ def endless(replicate: int, ctx: Any) -> float:
     if replicate == 0:
         return 1.0
     running = Path(ctx.resources["calls"], f"pid {os.getpid()} {replicate}")
-    running.touch()
     try:
+        running.touch()  # in here, since the call may be ended as soon as the file is seen
         end = time.monotonic() + 60
         while time.monotonic() < end:
             time.sleep(0.01)
     finally:
-        running.unlink()
+        running.unlink(missing_ok=True)
     return 0.0
 
 

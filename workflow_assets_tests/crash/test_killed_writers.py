@@ -4,7 +4,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -12,6 +11,7 @@ from workflow_assets.store.files import FileStore
 from workflow_assets.store.records import record_from_bytes
 from workflow_assets_tests.conformance.sameness import assert_same
 from workflow_assets_tests.crash import writers
+from workflow_assets_tests.forks import begin
 
 # Putting a small datum is: write its line (the very first: open the file of records before). Putting a large one is:
 # open, write, write, close, rename of its object, then its line. They are put in turn.
@@ -39,18 +39,20 @@ POINTS = {
 }
 
 
-def run(folder, work, point="", wait=True):
-    process = subprocess.Popen(
-        [sys.executable, writers.__file__, str(folder), work, point],
-        cwd=Path(__file__).parents[2],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    if not wait:
-        return process
-    _, error = process.communicate()
-    assert process.returncode == (-signal.SIGKILL if point else 0), error
-    return process
+def run(folder, work, point=""):
+    """Let a process write, and see it end as it should."""
+    process = begun(folder, work, point)
+    process.join()
+    assert process.exitcode == (-signal.SIGKILL if point else 0), errors(folder, point).read_text()
+
+
+def begun(folder, work, point=""):
+    return begin(writers.write, str(folder), work, point, err=errors(folder, point))
+
+
+def errors(folder, point):
+    """Give the file that a process writes its errors to."""
+    return folder.with_name(f"{folder.name} {point}.err")
 
 
 def whole_files(folder):
@@ -115,12 +117,12 @@ def test_references_survive_a_writer_killed_while_it_merges_them(point, tmp_path
 def test_a_writer_killed_at_any_time_leaves_whole_data(tmp_path, undisturbed):
     """Wherever it happened to be, again and again, until one is let finish."""
     for delay in (0.0, 0.002, 0.005, 0.01, 0.02):
-        process = run(tmp_path, "datums", wait=False)
-        while process.poll() is None and not (tmp_path / "records.jsonl").exists():
+        process = begun(tmp_path, "datums")
+        while process.is_alive() and not (tmp_path / "records.jsonl").exists():
             time.sleep(0.001)
         time.sleep(delay)
         process.kill()
-        process.communicate()
+        process.join()
         store = FileStore(tmp_path)
         for key, value in writers.datums():
             if store.find(key) is not None:
@@ -151,10 +153,11 @@ def test_a_collector_killed_while_it_writes_the_records_anew(point, tmp_path, un
 @pytest.mark.parametrize("workers", [2, 8])
 def test_processes_that_write_the_same_keys_agree(workers, tmp_path):
     """No error, no lost record, no lost reference; each key has one record, and its value."""
-    processes = [run(tmp_path, "same", f"w{number}", wait=False) for number in range(workers)]
-    for process in processes:
-        _, error = process.communicate()
-        assert process.returncode == 0, error
+    names = [f"w{number}" for number in range(workers)]
+    processes = [begun(tmp_path, "same", name) for name in names]
+    for name, process in zip(names, processes, strict=True):
+        process.join()
+        assert process.exitcode == 0, errors(tmp_path, name).read_text()
     store = FileStore(tmp_path)
     for number in range(500):
         assert_same(

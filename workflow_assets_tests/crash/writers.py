@@ -1,8 +1,7 @@
-"""A process that writes to a store, and can be told to die at a named point of it: run as a script by the tests."""
+"""A process that writes to a store, and can be told to die at a named point of it."""
 
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -93,9 +92,8 @@ def _path(file: object) -> str:
     return str(Path(f"/proc/self/fd/{file}").readlink() if isinstance(file, int) else file)
 
 
-def main() -> None:
+def write(folder: str, work: str, point: str) -> None:
     """Write to a folder; die if told to."""
-    folder, work, point = sys.argv[1:]
     store = FileStore(folder, fsync="sync" in point)
     if work == "same":
         write_same(store, point)
@@ -111,7 +109,3 @@ def main() -> None:
     else:
         vars(files)["LONGEST_JOURNAL"] = 4
         write_references(store)
-
-
-if __name__ == "__main__":
-    main()

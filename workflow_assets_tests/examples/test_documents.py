@@ -2,11 +2,11 @@
 
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from workflow_assets_tests.forks import run_script
 
 PROJECT = Path(__file__).parents[2]
 DOCUMENTS = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
@@ -21,15 +21,8 @@ def test_python_blocks_run_in_order_and_print_what_is_shown(document: Path, tmp_
     code = "\n".join(text for language, text in blocks if language == "python")
     script = tmp_path / "document.py"
     script.write_text(code)
-    done = subprocess.run(
-        [sys.executable, "-W", "error", script.name],
-        cwd=tmp_path,
-        env={**os.environ, "WORKFLOW_ASSETS_HOME": str(tmp_path / "home"), "COLUMNS": "120"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    environment = {**os.environ, "WORKFLOW_ASSETS_HOME": str(tmp_path / "home"), "COLUMNS": "120"}
+    done = run_script(script, tmp_path, environment, timeout=120)
     assert done.returncode == 0, done.stderr
     for language, text in blocks:
         if language == "text":

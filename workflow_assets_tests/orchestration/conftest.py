@@ -46,7 +46,16 @@ def bench(study: Study, store: FileStore, instance: dg.DagsterInstance) -> Bench
     return Bench(study.experiment(), store, instance)
 
 
+@pytest.fixture(autouse=True)
+def no_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results are told without pictures, which take most of the time of a small run, unless a test wants `pictures`.
+
+    A picture that fails costs nothing else, so that none is needed to see whether the rest of a run is right.
+    """
+    if "pictures" not in request.fixturenames:
+        monkeypatch.setattr("workflow_assets.orchestration.assets.gallery", lambda report: [])
+
+
 @pytest.fixture
-def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let results be told without pictures, which take most of the time of a small run."""
-    monkeypatch.setattr("workflow_assets.orchestration.assets.gallery", lambda report: [])
+def pictures() -> None:
+    """Results are told with pictures."""

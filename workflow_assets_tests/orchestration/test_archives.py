@@ -13,8 +13,6 @@ from workflow_assets.parcels import read_parcel
 from workflow_assets_tests.orchestration.studies import Bench, Study, failure_text
 from workflow_assets_tests.orchestration.test_confirmations import materialised
 
-pytestmark = pytest.mark.usefixtures("no_pictures")
-
 
 def run(bench: Bench, **config: Any) -> Any:
     return bench.job(run_config={"ops": {"study__results": {"config": config}}})

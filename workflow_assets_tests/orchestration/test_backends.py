@@ -2,29 +2,14 @@
 
 import os
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pytest
 
-from workflow_assets import Experiment, FileStore, step, to_dagster
+from workflow_assets import FileStore, to_dagster
 from workflow_assets.backends.choices import NAMES
 from workflow_assets.orchestration.configurations import BackendName
-
-
-@step
-def process(replicate: int) -> int:
-    """Say who computes."""
-    return os.getpid()
-
-
-@step
-def drawn(process: int, rng: Any) -> float:
-    """Draw a number."""
-    return float(rng.normal())
-
-
-study = Experiment("study", [process, drawn], {"same": {}}, replicates=4)
+from workflow_assets_tests.orchestration.identities import study
 
 
 def test_the_launchpad_offers_every_backend() -> None:

@@ -1,7 +1,6 @@
 """A failing cell fails alone, is named, and is all that a second attempt computes."""
 
 import dagster as dg
-import pytest
 from dagster._core.definitions.reconstruct import ReconstructableRepository
 
 from workflow_assets import FileStore
@@ -10,26 +9,19 @@ from workflow_assets_tests.orchestration.studies import Bench, Study, checks, fa
 FAILING = ("double 3", "baseline 7", "triple 5")
 
 
-@pytest.fixture
-def study(study: Study) -> Study:
-    """The study with 90 cells."""
-    study.edit("replicates=8", "replicates=30")
-    return study
-
-
 def test_three_failing_cells_of_a_job_leave_the_others_materialised_and_judged(
     bench: Bench, study: Study
 ) -> None:
     study.fail(*FAILING)
     result = bench.job()
     assert not result.success
-    assert bench.materialised() == {"noisy": 90, "scaled": 90, "total": 87}
+    assert bench.materialised() == {"noisy": 24, "scaled": 24, "total": 21}
     text = failure_text(result)
-    assert text.startswith("3 of 90 cells failed:")
+    assert text.startswith("3 of 24 cells failed:")
     for cell in ("double × 0003", "baseline × 0007", "triple × 0005"):
         assert f"{cell}: step 'total': ValueError: out of luck" in text
     table = bench.table()
-    assert len(table) == 90
+    assert len(table) == 24
     failed = table[table["status"] == "failed"]
     assert list(zip(failed["treatment"], failed["replicate"], strict=True)) == [
         ("baseline", 7),
@@ -40,9 +32,9 @@ def test_three_failing_cells_of_a_job_leave_the_others_materialised_and_judged(
     assert set(failed["error"]) == {"step 'total': ValueError: out of luck"}
     evaluations = checks(result)
     assert not evaluations["complete"].passed
-    assert evaluations["doubling_adds"].metadata["n"].value == 28
+    assert evaluations["doubling_adds"].metadata["n"].value == 6
     assert (
-        "1 of 30 cells of double failed and are left out"
+        "1 of 8 cells of double failed and are left out"
         in evaluations["doubling_adds"].metadata["flags"].value
     )
 
@@ -51,10 +43,10 @@ def test_three_failing_cells_of_a_range_are_the_only_partitions_not_materialised
     bench: Bench, study: Study
 ) -> None:
     study.fail(*FAILING)
-    result = bench.range(("baseline", "triple"), ("0000", "0029"))
+    result = bench.range(("baseline", "triple"), ("0000", "0007"))
     assert not result.success
-    assert bench.materialised() == {"noisy": 90, "scaled": 90, "total": 87}
-    assert "3 of 90 cells failed" in failure_text(result)
+    assert bench.materialised() == {"noisy": 24, "scaled": 24, "total": 21}
+    assert "3 of 24 cells failed" in failure_text(result)
     held = bench.instance.get_materialized_partitions(dg.AssetKey(["study", "total"]))
     assert not {"0003|double", "0007|baseline", "0005|triple"} & held
 
@@ -76,7 +68,7 @@ def test_reexecution_from_failure_computes_exactly_what_failed(
     assert again.success
     assert study.calls() == ["total"] * 3
     bench = Bench(study.experiment(), FileStore(study.folder / "store"), instance)
-    assert bench.materialised() == {"noisy": 90, "scaled": 90, "total": 90}
+    assert bench.materialised() == {"noisy": 24, "scaled": 24, "total": 24}
     assert bench.not_fresh() == {}
 
 
@@ -94,6 +86,6 @@ def test_failure_carries_step_treatment_replicate_seed_and_traceback(study: Stud
 def test_failing_source_fails_every_cell_and_says_so_once_each(study: Study) -> None:
     study.edit("return [1.0, 2.0]", 'raise OSError("no such disk")')
     result = study.experiment().run()
-    assert len(result.failures) == 90
+    assert len(result.failures) == 24
     assert {str(failure) for failure in result.failures} == {"step 'data': OSError: no such disk"}
     assert study.calls() == ["data"]

@@ -22,8 +22,6 @@ from workflow_assets.orchestration.tables import store_table, stored_result
 from workflow_assets_tests.orchestration.studies import checks, failure_text
 from workflow_assets_tests.orchestration.test_confirmations import materialised
 
-pytestmark = pytest.mark.usefixtures("no_pictures")
-
 FAILING: set[int] = set()
 
 

@@ -156,6 +156,7 @@ def results_metadata(result: dg.ExecuteInProcessResult) -> Mapping[str, dg.Metad
     return event.materialization.metadata
 
 
+@pytest.mark.usefixtures("pictures")
 def test_results_have_a_markdown_table_and_plots(bench: Bench) -> None:
     metadata = results_metadata(bench.job())
     summary, plot = str(metadata["summary"].value), str(metadata["plot"].value)
@@ -244,6 +245,7 @@ def test_ties_rank_in_the_order_of_declaration(instance: dg.DagsterInstance) -> 
     assert [name for name, _ in ranks.run().ranking("value", by="p")] == ["treat1", "treat2"]
 
 
+@pytest.mark.usefixtures("pictures")
 def test_two_constant_arms_are_undecidable_and_the_check_says_why(instance: dg.DagsterInstance) -> None:
     @step
     def value(level: float = 0.0) -> float:

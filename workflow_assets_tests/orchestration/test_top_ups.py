@@ -11,8 +11,6 @@ from workflow_assets_tests.orchestration.studies import Bench, Study, checks
 from workflow_assets_tests.orchestration.test_confirmations import materialised
 from workflow_assets_tests.orchestration.test_jobs import failure_of
 
-pytestmark = pytest.mark.usefixtures("no_pictures")
-
 
 @pytest.fixture
 def bench(study: Study, store: FileStore, instance: Any) -> Bench:

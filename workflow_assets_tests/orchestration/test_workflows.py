@@ -21,6 +21,7 @@ from workflow_assets import (
 )
 from workflow_assets.errors import DeclarationError
 from workflow_assets.hooks import Hooks
+from workflow_assets_tests.orchestration.identities import process_of_workflow
 from workflow_assets_tests.orchestration.studies import Bench, failure_text
 
 CALLS: list[str] = []
@@ -320,7 +321,7 @@ def process(offset: int = 0) -> int:
 
 @pytest.mark.parametrize("backend", ["serial", "threads", "processes"])
 def test_a_run_names_its_backend(tmp_path: Path, backend: str) -> None:
-    defs = to_dagster(Workflow("who", [process]), store=str(tmp_path / "store"))
+    defs = to_dagster(Workflow("who", [process_of_workflow]), store=str(tmp_path / "store"))
     config = {"ops": {"who__steps": {"config": {"backend": backend, "workers": 1}}}}
     with dg.DagsterInstance.ephemeral() as instance:
         assert defs.resolve_job_def("who").execute_in_process(instance=instance, run_config=config).success
@@ -492,7 +493,7 @@ def test_a_transient_step_is_no_asset_and_what_follows_from_its_failure_is_skipp
 
 def test_two_of_one_name_are_told(store: FileStore) -> None:
     with pytest.raises(DeclarationError) as caught:
-        to_dagster(cruncher(), cruncher(), Experiment("cruncher", [process]), store=store)
+        to_dagster(cruncher(), cruncher(), Experiment("cruncher", [process_of_workflow]), store=store)
     assert caught.value.faults == (
         "two workflows are called 'cruncher'",
         "an experiment and a workflow are both called 'cruncher'",

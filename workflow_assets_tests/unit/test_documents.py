@@ -75,6 +75,10 @@ def counted(shop: list[int]) -> int:
     return len(shop)
 
 
+def counted_too(fetch: list[int], threshold: float = 0.5) -> int:
+    return len(fetch)
+
+
 def line() -> Workflow:
     return Workflow("line", [fetch, clean, score], inputs={"url": "https://example.org"})
 
@@ -182,6 +186,39 @@ def test_all_faults_are_told_at_once_with_near_names():
         ),
         (lambda d: d.update(sources={"shop": "fetch"}), "$.sources.shop", "'fetch' is a step, not a source"),
         (lambda d: d.update(sources={"store": "shop"}), "$.sources.store", "is called 'shop'"),
+        (
+            lambda d: d["steps"][1].update(execution={"retries": {"times": 1, "wait": "x"}}),
+            "$.steps[1].execution.retries.wait",
+            "wait = 'x': expected a number",
+        ),
+        (
+            lambda d: d["steps"][1].update(execution={"retries": "x"}),
+            "$.steps[1].execution.retries",
+            "or a mapping of times, wait, backoff and longest",
+        ),
+        (lambda d: d["steps"][1].update(execution={"memo": 1}), "$.steps[1].execution.memo", "true or false"),
+        (lambda d: d["steps"][1].update(step="zzz"), "$.steps[1].step", "there are 'fetch', 'clean', "),
+        (lambda d: d["inputs"]["url"].update(value="\ud800"), "$.inputs.url.value", "it has half of a"),
+        (
+            lambda d: (
+                d["steps"][1]["arguments"].update(fetch={"from": "url"})
+                or d["inputs"]["url"].update(type="str")
+            ),
+            "$.steps[1].arguments.fetch",
+            "input 'url' gives str, but clean.fetch takes list[int]",
+        ),
+        (lambda d: d.update(groups={"clean": ["score"]}), "$.groups.clean", "two things are called 'clean'"),
+        (lambda d: d.update(groups={"url": ["score"]}), "$.groups.url", "two things are called 'url'"),
+        (lambda d: d.update(groups={"some": []}), "$.groups.some", "it has no steps"),
+        (lambda d: d.update(groups={"some": ["score", "score"]}), "$.groups.some[1]", "name each step once"),
+        (lambda d: d.pop("version"), "$", "'version' is missing: expected 1"),
+        (lambda d: d["steps"][2].update(each={"of": ["cleen"]}), "$.steps[2].each.of[0]", "'cleen'"),
+        (lambda d: d["steps"][2].update(each={"of": ["clean"] * 2}), "$.steps[2].each.of", "twice"),
+        (
+            lambda d: d["steps"][2].update(each={"of": ["clean"], "combine": "zap"}),
+            "$.steps[2].each.combine",
+            "did you mean 'zip'",
+        ),
     ],
 )
 def test_a_fault_is_told_at_its_place(change, path, sentence):
@@ -370,6 +407,87 @@ def test_a_swapped_step_keeps_what_was_set():
     assert again.workflows["other"].nodes["clean"].settings["threshold"] == 0.5
 
 
+def test_a_treatment_may_set_what_a_step_takes_item_by_item():
+    """The parameter is annotated with what one item is, and is set to many."""
+    registry = Registry()
+
+    @registry.add
+    @step
+    def doubled(number: int, factor: int = 2) -> int:
+        return number * factor
+
+    workflow = Workflow("w", [doubled.each()], parameters={"doubled.number": [1, 2]})
+    experiment = Experiment("study", workflow, {"more": {"doubled.number": [3, 4, 5]}})
+    document = experiment.document()
+    assert document["treatments"]["more"]["parameters"] == {"doubled.number": [3, 4, 5]}
+    again = Experiment.from_document(document, registry)
+    assert again.version() == experiment.version()
+    assert again.workflows["more"].nodes["doubled"].settings["number"] == [3, 4, 5]
+
+
+def test_sources_and_inputs_come_back_in_whatever_order():
+    """An experiment's document has inputs ahead of sources; no result depends on that."""
+    with Workflow("w") as workflow:
+        counted(shop)  # type: ignore[arg-type]
+        fetch(workflow.input("url", "u"))
+    experiment = Experiment("study", workflow)
+    assert Experiment.from_document(experiment.document(), REGISTRY).version() == experiment.version()
+
+
+def test_a_claim_comes_back_whatever_its_margin_is_written_as():
+    claims = [
+        Hypothesis("one", metric="score", treatment="strict", margin=0),
+        Hypothesis("two", metric={"score": ("less", 0), "counted": ("greater", -0.0)}, treatment="strict"),
+    ]
+    experiment = Experiment(
+        "study",
+        [fetch, clean, score, counted],
+        {"strict": {"clean.threshold": 1.5}},
+        2,
+        claims,
+        parameters={"fetch.url": "u"},
+    )
+    assert Experiment.from_document(experiment.document(), REGISTRY).version() == experiment.version()
+
+
+def test_what_is_wrong_with_all_of_a_claim_is_told_once():
+    document = study().document()
+    document["hypotheses"][0] |= {"metric": {"score": "less", "clean": "less"}, "alpha": 2}
+    del document["hypotheses"][0]["alternative"]
+    document["steps"][1]["step"] = "counted_too"
+    registry = Registry()
+    for one in (fetch, clean, score, step(slug="counted_too")(counted_too)):
+        registry.add(one)
+    with pytest.raises(DocumentError) as caught:
+        from_document(document, registry)
+    told = [path for path, sentence in caught.value.faults if "alpha" in sentence]
+    assert told == ["$.hypotheses[0].alpha"]
+
+
+def test_a_level_of_a_factor_is_told_at_its_place():
+    document = study(treatments=factorial({"clean.threshold": [0.5, 1.5]}), hypotheses=[]).document()
+    document["design"]["factors"]["clean.threshold"]["levels"]["1.5"] = "high"
+    path = "$.design.factors['clean.threshold'].levels['1.5']"
+    assert faults_of(document) == {path: "clean.threshold: expected float, got str 'high'"}
+
+
+def test_a_list_for_a_tuple_is_no_fault_but_what_is_in_it():
+    with Workflow("w") as workflow:
+        painted(sizes=(1.0, 2.0))
+    document = workflow.document()
+    document["steps"][0]["arguments"]["sizes"]["value"][1] = "large"
+    ((path, sentence),) = faults_of(document).items()
+    assert path == "$.steps[0].arguments.sizes"
+    assert sentence == "painted.sizes: 1: input should be a valid number, got 'large'"
+
+
+def test_what_is_called_on_nothing_known_is_told_once():
+    """Its arguments may be right: it is not known what they are the items of."""
+    document = study(hypotheses=[]).document()
+    document["treatments"]["strict"]["steps"] = {"clean": {"step": "clean", "each": {"of": ["nothing"]}}}
+    assert [*faults_of(document)] == ["$.treatments.strict.steps.clean.each.of[0]"]
+
+
 def test_a_test_that_is_a_function_is_refused():
     def own(x, y, alternative="greater"):
         return 0.5
@@ -413,8 +531,28 @@ def test_a_test_that_is_a_function_is_refused():
         (lambda d: d["hypotheses"][0].update(alpha=2), "$.hypotheses[0].alpha", "alpha = 2"),
         (lambda d: d["hypotheses"][0].update(test="t"), "$.hypotheses[0].test", "test = 't'"),
         (lambda d: d.update(replicates=0), "$.replicates", "at least 1"),
-        (lambda d: d.update(replicates=["a", "a"]), "$.replicates", "more than once"),
+        (lambda d: d.update(replicates=["a", "a"]), "$.replicates[1]", "more than once"),
         (lambda d: d.update(replicates={"units": {"a": ["P"]}}), "$.replicates", "levels are not named"),
+        (lambda d: d["hypotheses"][0].update(margin="x"), "$.hypotheses[0].margin", "'x': expected a number"),
+        (lambda d: d.update(replicates=["a", 7]), "$.replicates[1]", "expected a text"),
+        (lambda d: d.update(replicates=["a", "b|c"]), "$.replicates[1]", "contains '|'"),
+        (
+            lambda d: d.update(
+                replicates={"units": {"a": ["P"], "b": []}, "levels": ["plate"], "unit": "plate"}
+            ),
+            "$.replicates.units.b",
+            "expected a name for each",
+        ),
+        (
+            lambda d: d.update(replicates={"units": {"a": ["P"]}, "levels": ["plate"], "unit": "plte"}),
+            "$.replicates.unit",
+            "did you mean 'plate'",
+        ),
+        (
+            lambda d: d["hypotheses"].append(d["hypotheses"][0]),
+            "$.hypotheses[1]",
+            "two hypotheses are called",
+        ),
         (lambda d: d.update(families={"x": "holm"}), "$.families", "no hypothesis names"),
         (lambda d: d.update(seed=-1), "$.seed", "0 or more"),
         (lambda d: d.update(owners="me"), "$.owners", "expected a list"),
@@ -515,3 +653,19 @@ def test_the_error_is_pickled_with_its_faults():
 def test_a_document_is_json(tmp_path: Path) -> None:
     document = study().document()
     assert json.loads(to_json(document)) == document
+
+
+def test_groups_that_cross_are_a_fault():
+    registry = Registry()
+
+    @registry.add
+    @step
+    def made(number: int = 1) -> int:
+        return number
+
+    steps: list[dict[str, Any]] = [{"id": name, "step": "made", "arguments": {}} for name in ("a", "b", "c")]
+    told = {"kind": "workflow", "version": 1, "name": "w", "steps": steps}
+    nested = from_document({**told, "groups": {"one": ["a", "b"], "two": ["a"], "three": ["c"]}}, registry)
+    assert isinstance(nested, Workflow)
+    with pytest.raises(DocumentError, match=r"\$\.groups\.two: it shares 'b' with 'one'"):
+        from_document({**told, "groups": {"one": ["a", "b"], "two": ["b", "c"]}}, registry)

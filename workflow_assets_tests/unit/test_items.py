@@ -326,3 +326,48 @@ def test_streams_take_the_memory_of_one_chunk(tmp_path):
         assert tracemalloc.get_traced_memory()[1] < 20 << 20
     finally:
         tracemalloc.stop()
+
+
+def test_a_grid_tells_what_the_items_came_to_of_which_some_failed():
+    @step
+    def halved(number: int) -> float:
+        if number == 2:
+            raise ValueError("two")
+        return number / 2
+
+    @step
+    def doubled(number: float) -> float:
+        return 2 * number
+
+    with Workflow("partly") as workflow:
+        workflow.add(doubled.each("number"), workflow.add(halved.each("number"), [1, 2, 3]))
+    told = str(workflow.run().grid())
+    assert [line.split() for line in told.splitlines()[2:]] == [
+        ["0", "0.5", "1"],
+        ["1", "failed:", "ValueError:", "two", "skipped:", "ValueError:", "two"],
+        ["2", "1.5", "3"],
+    ]
+
+
+def test_items_that_are_told_as_values_are_of_the_declared_type():
+    @step
+    def spanned(pair: tuple[int, int]) -> int:
+        assert type(pair) is tuple
+        return pair[1] - pair[0]
+
+    with Workflow("spans") as workflow:
+        workflow.add(spanned.each("pair"), [[1, 3], [2, 2]])
+        workflow.add(spanned.each("pair"), {"wide": [0, 9]})
+    result = workflow.run()
+    assert (result["spanned"], result["spanned_2"]) == ([2, 0], {"wide": 9})
+
+
+def test_a_workflow_is_told_how_much_there_is_of_what_its_steps_need():
+    @step(resources={"gpu": 1})
+    def trained() -> int:
+        return 1
+
+    workflow = Workflow("needs", [trained])
+    with pytest.raises(DeclarationError, match="capacity"):
+        workflow.run(backend="threads")
+    assert workflow.run(backend="threads", capacity={"gpu": 1})["trained"] == 1

@@ -16,7 +16,7 @@ import pytest
 
 from workflow_assets import Array, Metrics, Registry, Source, source, step
 from workflow_assets.errors import DeclarationError, UnknownNameError
-from workflow_assets.registries import entry, parameter_schema, signature
+from workflow_assets.registries import entry, signature, step_schema
 
 
 class Parts(TypedDict):
@@ -218,21 +218,21 @@ def test_the_catalogue_is_json_and_tells_contracts() -> None:
 
 
 def test_the_schema_of_parameters_has_those_that_json_can_hold() -> None:
-    schema = parameter_schema(brighten)
+    schema = step_schema(brighten)
     assert schema["properties"]["options"]["$ref"] == "#/$defs/Options"
     assert schema["properties"]["options"]["default"] == {"depth": 2}
     assert schema["$defs"]["Options"]["properties"]["depth"]["type"] == "integer"
     assert schema["properties"]["by"] == {"default": 1.5}, "a parameter without a type takes anything"
-    assert "image" not in schema["properties"]
+    assert schema["properties"]["image"] == {"description": "Of a type that JSON does not have: wire it."}
     assert schema["additionalProperties"] is False
     assert entry(brighten)["inputs"]["image"]["schema"] is None
     assert "uint16" in entry(brighten)["inputs"]["image"]["type"]
 
 
 def test_a_default_that_json_cannot_hold_is_left_out_of_the_schema() -> None:
-    schema = parameter_schema(join)
-    assert schema["properties"] == {"on": {"type": "string", "default": "id"}, "missing": {"type": "number"}}
-    assert "required" not in schema, "what can only be wired is not asked for"
+    schema = step_schema(join)
+    assert schema["properties"]["on"] == {"type": "string", "default": "id"}
+    assert schema["properties"]["missing"] == {"type": "number"}
 
 
 def test_two_classes_of_one_name_keep_their_own_schemas() -> None:
@@ -243,7 +243,7 @@ def test_two_classes_of_one_name_keep_their_own_schemas() -> None:
         return 1
 
     both.__annotations__ |= {"one": made("a"), "two": made("b")}
-    schema = parameter_schema(step(both))
+    schema = step_schema(step(both))
     fields = {
         name: set(schema["$defs"][part["$ref"].rpartition("/")[2]]["properties"])
         for name, part in schema["properties"].items()

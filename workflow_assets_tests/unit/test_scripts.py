@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import textwrap
+from typing import Any
 
 import pytest
 
@@ -120,6 +121,81 @@ def test_a_script_reads_as_one_would_write_it(load):
             for name, value in run().items():
                 print(f"{name}: {value!r}")
         ''')
+
+
+EACH = """
+    from typing import Any
+
+    def numbers(count: int = 3) -> list[int]:
+        return list(range(count))
+
+    def named() -> dict[str, int]:
+        return {"a": 1, "b": 2}
+
+    def table() -> Any:
+        import pandas
+        return pandas.DataFrame({"x": [1, 2]})
+
+    def double(number: int, by: int = 2) -> int:
+        return number * by
+
+    async def pair(left: int, right: int) -> list[int]:
+        return [left, right]
+
+    def emptied(row: dict[str, int]) -> int:
+        return row.pop("x")
+
+    def ends(both: tuple[int, int]) -> str:
+        return str(both)
+
+    def each(double: int) -> int:
+        return -double
+
+    f = each
+"""
+
+
+def test_a_script_calls_a_step_on_each_item(load, tmp_path):
+    project = load(EACH)
+    numbers, named, table, double, pair, emptied, ends, each = (
+        step(getattr(project, name))
+        for name in ("numbers", "named", "table", "double", "pair", "emptied", "ends", "each")
+    )
+    with Workflow("w") as workflow:
+        many, few = numbers(), named()
+        each.each()(double.each()(many, by=workflow.input("by", 3)))
+        double.each("number", "by")(few, [5, 6])
+        double.each("number", combine="product")(few)
+        pair.each("left", "right", combine="product")(many, few)
+        pair.each("left", "right")(few, few)
+        rows = table()
+        emptied.each()(rows)
+        emptied.each()(rows)
+        double.each()([7, few["b"]])
+        ends([few["a"], 2])
+    space: dict[str, Any] = {"__name__": "script"}
+    exec(to_script(workflow), space)
+    result = workflow.run()
+    given = space["run"]()
+    assert given.pop("table").equals(result["table"])
+    assert given == {name: result[name] for name in result if name != "table"}
+    assert given["ends"] == "(1, 2)"
+
+
+def test_a_script_refuses_items_that_cannot_be_taken_together(load):
+    project = load(EACH)
+    with Workflow("w") as workflow:
+        step(project.pair).each("left", "right")(
+            workflow.input("left", [1, 2]), workflow.input("right", [3, 4])
+        )
+    space: dict[str, Any] = {"__name__": "script"}
+    exec(to_script(workflow), space)
+    assert space["run"]()["pair"] == [[1, 3], [2, 4]]
+    for other in ([1], {"a": 1}):
+        with pytest.raises(ValueError, match="cannot be taken together"):
+            space["run"](left=other)
+    with pytest.raises(ValueError, match="cannot be taken together"):
+        space["run"](left={"a": 1}, right={"b": 1})
 
 
 @step

@@ -1,6 +1,7 @@
 """What a step needs and how often it is tried: read when it is declared, with a clear word where it is wrong."""
 
 import random
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -89,3 +90,20 @@ def test_what_a_run_cannot_keep_is_refused(options: dict[str, Any], message: str
     with pytest.raises((DeclarationError, LookupError)) as caught:
         study.run(**options)
     assert message in str(caught.value)
+
+
+def test_a_step_on_chunks_takes_or_gives_them():
+    @step(mode="stream")
+    def sums(chunks: Iterable[list[int]]) -> int:
+        return sum(map(sum, chunks))
+
+    @step(mode="stream")
+    def cut(rows: list[int]) -> Iterator[list[int]]:
+        yield rows
+
+    assert (sums.mode, cut.mode) == ("stream", "stream")
+    with pytest.raises(DeclarationError, match="neither yields nor takes an Iterable"):
+
+        @step(mode="stream")
+        def whole(rows: list[int]) -> int:
+            return sum(rows)
