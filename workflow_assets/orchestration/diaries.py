@@ -22,7 +22,7 @@ from workflow_assets.orchestration.events import report, step_event
 from workflow_assets.orchestration.exhibits import SAMPLE, item_metadata
 from workflow_assets.scenes import COMPLETED, FAILED, RUNNING, SKIPPED
 from workflow_assets.standings import skipped_entry
-from workflow_assets.workflows import WorkflowResult
+from workflow_assets.workflow_results import WorkflowResult
 
 logger = logging.getLogger("workflow_assets")
 

@@ -10,7 +10,7 @@ from workflow_assets.orchestration.events import datum_metadata
 from workflow_assets.previews import cell_text
 from workflow_assets.scenes import FAILED, Preview
 from workflow_assets.store.base import Record, Store
-from workflow_assets.workflows import WorkflowResult
+from workflow_assets.workflow_results import WorkflowResult
 
 ITEMS = "items"
 SAMPLE = "sample"

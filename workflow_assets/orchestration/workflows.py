@@ -27,7 +27,8 @@ from workflow_assets.samples import Rows, label_of
 from workflow_assets.sources import AssetSource, Given
 from workflow_assets.standings import planned_keys, stored_steps
 from workflow_assets.store.base import Store
-from workflow_assets.workflows import SingleRun, Workflow, WorkflowResult
+from workflow_assets.workflow_results import WorkflowResult
+from workflow_assets.workflows import SingleRun, Workflow
 
 SAMPLE_TAG = "workflow_assets/sample"
 """The tag of a run over a sample, which names the sample."""
