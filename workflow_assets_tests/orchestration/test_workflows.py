@@ -13,6 +13,7 @@ from workflow_assets import (
     Experiment,
     FileStore,
     MemoryStore,
+    Registry,
     Workflow,
     asset_source,
     source,
@@ -463,14 +464,24 @@ def test_two_workflows_may_have_inputs_of_one_name(instance: dg.DagsterInstance)
     )
 
 
-@pytest.mark.parametrize("name", ["meta", "input", "type"])
+@step(slug="math.add", name="meta")
+def several(numbers: list[int]) -> dict[str, list[int]]:
+    return {"return": numbers, "meta": [*numbers, 1], "math.add": []}
+
+
+@pytest.mark.parametrize("name", ["meta", "input", "type", "class"])
 def test_names_that_dagster_keeps_for_itself_can_be_used(name: str, instance: dg.DagsterInstance) -> None:
     with Workflow(name) as workflow:
-        squares.named("config")(workflow.input("dict", [2]))
+        outputs = workflow.add(several, workflow.input("dict", [2]))
+        workflow.add(squares.named("config"), outputs["return"])
+        workflow.add(squares.named("return"), outputs["meta"])
+    registry = Registry([several, squares])
     store = MemoryStore()
-    defs = to_dagster(workflow, store=store)
+    defs = to_dagster(Workflow.from_document(workflow.document(), registry), store=store)
     assert defs.resolve_job_def(f"{name}_").execute_in_process(instance=instance).success
     assert store.load_asset((name, "config")) == [4]
+    assert store.load_asset((name, "return")) == [4, 1]
+    assert store.load_asset((name, "meta"))["math.add"] == []
 
 
 def test_a_transient_step_is_no_asset_and_what_follows_from_its_failure_is_skipped(
