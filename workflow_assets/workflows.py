@@ -14,7 +14,13 @@ from workflow_assets.cards import grid_card, story_card
 from workflow_assets.compositions import Composition
 from workflow_assets.datums import Datum
 from workflow_assets.declarations import Declaration
-from workflow_assets.errors import UnknownNameError, WorkflowFailedError, did_you_mean
+from workflow_assets.errors import (
+    DeclarationError,
+    UnknownNameError,
+    WorkflowFailedError,
+    did_you_mean,
+    excerpt,
+)
 from workflow_assets.executions import Execution
 from workflow_assets.hooks import Hooks, read_hooks
 from workflow_assets.item_stores import items_key, partial_key
@@ -39,6 +45,15 @@ _SHOWN = 10
 
 EVERYTHING = "everything"
 """What the run over all rows is called beside samples."""
+
+
+def _read_store(name: str, store: Any) -> Store:
+    if store is None:
+        return MemoryStore()
+    if not isinstance(store, Store):
+        told = f"store is {excerpt(store)}: expected a store, such as FileStore('folder')"
+        raise DeclarationError(f"workflow {name!r}", [f"{told}; inputs are given by name"])
+    return store
 
 
 class SingleRun(Declaration):
@@ -142,7 +157,7 @@ class Workflow(Alterable):
 
         Raises `DeclarationError` for an input without a value, or of a wrong type.
         """
-        store = MemoryStore() if store is None else store
+        store = _read_store(self.name, store)
         limits: dict[str, int] = {}
         bound = self.bound(inputs)
         if rows is None:
@@ -302,9 +317,9 @@ class WorkflowResult:
         if step not in self.states:
             raise UnknownNameError(f"no step is called {step!r}: {did_you_mean(step, self.states)}")
         if failure := self._outcome.failures.get(step):
-            raise WorkflowFailedError(
-                f"step {step!r} was {self.states[step]}: {failure}\n{failure.traceback}"
-            )
+            own = self.states[step] == FAILED and failure.step == step
+            why = f"{failure}" if own else f"step {step!r} was {self.states[step]}, since {failure}"
+            raise WorkflowFailedError(f"{why}\n{failure.traceback}")
         raise UnknownNameError(f"step {step!r} keeps nothing: it is transient, or was not asked for")
 
     def __getitem__(self, step: str) -> Any:

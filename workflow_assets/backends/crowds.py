@@ -81,10 +81,7 @@ class Loop:
         async def kept() -> tuple[Any, BaseException | None]:
             try:
                 return await coroutine, None
-            except (
-                KeyboardInterrupt,
-                SystemExit,
-            ) as error:  # these would end the loop, and all would wait for ever
+            except (KeyboardInterrupt, SystemExit) as error:  # raised here, they would end the loop
                 return None, error
 
         value, ending = asyncio.run_coroutine_threadsafe(kept(), self._loop).result()
