@@ -676,7 +676,9 @@ def test_a_treatment_that_sets_an_input_is_told_how_to_swap_it() -> None:
 def test_parameters_that_are_wired_are_not_proposed_to_treatments() -> None:
     with Workflow("w") as made:
         add(made.input("number", 1), 1)
-    with pytest.raises(DeclarationError, match="'add.bb' is no parameter of any step: did you mean 'add.y'"):
+    with pytest.raises(
+        DeclarationError, match=r"'add\.bb' is no parameter of any step: did you mean 'add\.y'\?"
+    ):
         Experiment("e", made, {"more": {"add.bb": 3}})
 
 
