@@ -79,7 +79,13 @@ class Composition(Composer):
         self._numbers: dict[str, int] = {}
         self._lineage = object()  # what all that are changed from one have in common
         self.inputs: dict[str, Given] = {}
-        for one, told in (inputs or {}).items():
+        given_inputs: Any = {} if inputs is None else inputs
+        if not isinstance(given_inputs, Mapping):
+            faults.add(
+                f"inputs is a {type(inputs).__qualname__}: expected a mapping such as {{'numbers': [1, 2]}}"
+            )
+            given_inputs = {}
+        for one, told in given_inputs.items():
             if made := read_input(name, one, told, faults):
                 self.inputs[one] = made
         broken: set[str] = set()

@@ -46,6 +46,10 @@ def from_document(
 
     Raises `DocumentError` with every fault, each at its place.
     """
+    if not isinstance(registry, Registry):
+        raise DocumentError(
+            "document", [("$", f"registry is {excerpt(registry)}: give Registry([step, ...])")]
+        )
     tree = tree_of(told)
     kind = kind_of(tree)
     if not kind:

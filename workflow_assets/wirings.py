@@ -159,6 +159,11 @@ class Wiring:
                 self._fault(
                     f"{address!r} is given by the engine and cannot be set", "address", address, origin
                 )
+            elif isinstance(self.sources.get(address), Given):
+                self._fault(
+                    f"{address!r} is an input: swap it for a source, Treatment(sources={{{address!r}: another}})",
+                    *("address", address, origin),
+                )
             elif slot not in self.broken:
                 near = did_you_mean(address, self._settable())
                 self._fault(f"{address!r} is no parameter of any step: {near}", "address", address, origin)
@@ -169,7 +174,8 @@ class Wiring:
             f"{slot}.{parameter.name}"
             for slot, step in self.steps.items()
             for parameter in step.parameters.values()
-            if parameter.default is not REQUIRED or not self._provider(step, parameter.name)
+            if parameter.name not in self.wires.get(slot, {})
+            and (parameter.default is not REQUIRED or not self._provider(step, parameter.name))
         ]
 
     def _node(self, slot: str, step: Step[..., Any], owned: Mapping[str, Any]) -> Node:

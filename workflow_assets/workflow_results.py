@@ -136,9 +136,9 @@ class WorkflowResult:
         if step not in self.states:
             raise UnknownNameError(f"no step is called {step!r}: {did_you_mean(step, self.states)}")
         if failure := self._outcome.failures.get(step):
-            raise WorkflowFailedError(
-                f"step {step!r} was {self.states[step]}: {failure}\n{failure.traceback}"
-            )
+            own = self.states[step] == FAILED and failure.step == step
+            why = f"{failure}" if own else f"step {step!r} was {self.states[step]}, since {failure}"
+            raise WorkflowFailedError(f"{why}\n{failure.traceback}")
         raise UnknownNameError(f"step {step!r} keeps nothing: it is transient, or was not asked for")
 
     def __getitem__(self, step: str) -> Any:

@@ -13,6 +13,7 @@ from workflow_assets.callables import WorkflowFunction
 from workflow_assets.compositions import Composition
 from workflow_assets.datums import Datum
 from workflow_assets.declarations import Declaration
+from workflow_assets.errors import DeclarationError, excerpt
 from workflow_assets.executions import Execution
 from workflow_assets.hooks import Hooks, read_hooks
 from workflow_assets.outcomes import CellOutcome
@@ -32,6 +33,15 @@ from workflow_assets.workflow_results import WorkflowResult
 
 EVERYTHING = "everything"
 """What the run over all rows is called beside samples."""
+
+
+def _read_store(name: str, store: Any) -> Store:
+    if store is None:
+        return MemoryStore()
+    if not isinstance(store, Store):
+        told = f"store is {excerpt(store)}: expected a store, such as FileStore('folder')"
+        raise DeclarationError(f"workflow {name!r}", [f"{told}; inputs are given by name"])
+    return store
 
 
 class SingleRun(Declaration):
@@ -135,7 +145,7 @@ class Workflow(Alterable):
 
         Raises `DeclarationError` for an input without a value, or of a wrong type.
         """
-        store = MemoryStore() if store is None else store
+        store = _read_store(self.name, store)
         again = tuple(force)
         limits: dict[str, int] = {}
         bound = self.bound(inputs)

@@ -77,7 +77,17 @@ class Loop:
 
     def wait_for(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Give what a coroutine comes to."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+        async def kept() -> tuple[Any, BaseException | None]:
+            try:
+                return await coroutine, None
+            except (KeyboardInterrupt, SystemExit) as error:  # raised here, they would end the loop
+                return None, error
+
+        value, ending = asyncio.run_coroutine_threadsafe(kept(), self._loop).result()
+        if ending is not None:
+            raise ending
+        return value
 
     def _do(self, coroutine: Coroutine[Any, Any, None]) -> None:
         with suppress(TimeoutError, CancelledError):  # a step that keeps the loop busy ends with the process

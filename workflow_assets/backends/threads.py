@@ -131,7 +131,9 @@ class ThreadPool:
                 try:
                     worker = worker or Worker(self._setup, around)
                     self._outbox.put(Ended(task, worker.perform(task)))
-                except Exception as error:  # noqa: BLE001 - whatever it is, the run decides
+                except CancelledCallError:
+                    raise
+                except BaseException as error:  # noqa: BLE001 - sys.exit() in a step, too: else the run waits for ever
                     self._outbox.put(Ended(task, error))
         except CancelledCallError:
             pass

@@ -96,7 +96,9 @@ def _performed(worker: Worker | None, setup: Any, task: Task) -> Any:
     done: Any
     try:
         done = worker.perform(task)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the run decides
+    except CancelledWorkerError:
+        raise
+    except BaseException as error:  # noqa: BLE001 - sys.exit() in a step, too: it would be taken for a crash
         done = error
     sys.stdout.flush()
     sys.stderr.flush()

@@ -14,8 +14,8 @@ from typing import Any, TypedDict
 
 import pytest
 
-from workflow_assets import Experiment, Workflow, source, step
-from workflow_assets.errors import DeclarationError, UnknownNameError
+from workflow_assets import Experiment, Treatment, Workflow, source, step
+from workflow_assets.errors import DeclarationError, UnknownNameError, WorkflowFailedError
 from workflow_assets.recordings import RECORDING, Pending
 
 
@@ -653,3 +653,61 @@ def test_workflows_of_different_sources_differ() -> None:
         return [1]
 
     assert Workflow("w", [drawn]) != Workflow("w", [drawn], sources=[others])
+
+
+# -- what is handed over wrongly --------------------------------------------------------------------------------------
+
+
+def test_a_treatment_that_sets_an_input_is_told_how_to_swap_it() -> None:
+    @source(version="1")
+    def fifty() -> int:
+        return 50
+
+    with Workflow("w") as made:
+        add(made.input("n", 1), 1)
+    with pytest.raises(
+        DeclarationError, match=r"'n' is an input: swap .* Treatment\(sources=\{'n': another\}\)"
+    ):
+        Experiment("e", made, {"more": {"n": 3}})
+    result = Experiment("e", made, {"more": Treatment(sources={"n": fifty})}).run()
+    assert list(result.table["add"]) == [2, 51]
+
+
+def test_parameters_that_are_wired_are_not_proposed_to_treatments() -> None:
+    with Workflow("w") as made:
+        add(made.input("number", 1), 1)
+    with pytest.raises(
+        DeclarationError, match=r"'add\.bb' is no parameter of any step: did you mean 'add\.y'\?"
+    ):
+        Experiment("e", made, {"more": {"add.bb": 3}})
+
+
+@pytest.mark.parametrize("store", [5, "folder"])
+def test_what_is_no_store_is_told_before_anything_runs(store) -> None:
+    with Workflow("w") as made:
+        add(made.input("n", 1), 1)
+    with pytest.raises(DeclarationError, match="expected a store"):
+        made.run(store)
+
+
+def test_inputs_that_are_no_mapping_are_told() -> None:
+    with pytest.raises(DeclarationError, match="inputs is a list: expected a mapping"):
+        Workflow("w", [load], inputs=["n"])
+
+
+def test_a_failed_step_is_told_once_and_a_skipped_one_with_its_reason() -> None:
+    @step
+    def broken() -> int:
+        raise ValueError("no luck")
+
+    @step
+    def later(broken: int) -> int:
+        return broken
+
+    result = Workflow("w", [broken, later]).run()
+    with pytest.raises(WorkflowFailedError, match=r"\Astep 'broken': ValueError: no luck\n"):
+        result["broken"]
+    with pytest.raises(
+        WorkflowFailedError, match="step 'later' was skipped, since step 'broken': ValueError"
+    ):
+        result["later"]

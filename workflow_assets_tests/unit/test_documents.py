@@ -669,3 +669,8 @@ def test_groups_that_cross_are_a_fault():
     assert isinstance(nested, Workflow)
     with pytest.raises(DocumentError, match=r"\$\.groups\.two: it shares 'b' with 'one'"):
         from_document({**told, "groups": {"one": ["a", "b"], "two": ["b", "c"]}}, registry)
+
+
+def test_a_list_of_steps_is_no_registry() -> None:
+    with pytest.raises(DocumentError, match=r"give Registry\(\[step, \.\.\.\]\)"):
+        from_document("kind: workflow", [])  # type: ignore[arg-type]

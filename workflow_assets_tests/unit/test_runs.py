@@ -1,6 +1,7 @@
 """Runs compute what is missing, once, and keep every cell to itself."""
 
 import collections
+import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from workflow_assets import (
     Metrics,
     Store,
     Treatment,
+    Workflow,
     references,
     source,
     step,
@@ -717,3 +719,34 @@ def test_a_run_that_meets_another_goes_its_own_way_and_tells_outcomes_in_order()
     assert orders[0][:4] == orders[1][:4] == ["0000", "0001", "0002", "0003"]
     assert sorted(orders[0]) == sorted(orders[1]) == list(experiment.replicates.keys)
     assert orders[0] != orders[1]
+
+
+@step
+def quits() -> int:
+    sys.exit(3)
+
+
+@step
+async def quits_later() -> int:
+    sys.exit(3)
+
+
+@step
+def interrupts() -> int:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("backend", [None, "threads", "asyncio", "processes"])
+def test_step_that_ends_the_program_ends_the_run_on_every_backend(backend: str | None) -> None:
+    """Nobody waits for ever, and no worker is blamed for a crash."""
+    with pytest.raises(SystemExit) as ended:
+        Workflow("quitting", [quits]).run(backend=backend)
+    assert ended.value.code == 3
+
+
+@pytest.mark.parametrize("backend", [None, "threads", "asyncio"])
+def test_coroutine_that_ends_the_program_and_an_interruption_end_the_run(backend: str | None) -> None:
+    with pytest.raises(SystemExit):
+        Workflow("quitting", [quits_later]).run(backend=backend)
+    with pytest.raises(KeyboardInterrupt):
+        Workflow("interrupted", [interrupts]).run(backend=backend)
