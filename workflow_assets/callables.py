@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Self
 
 from workflow_assets.alterations import Alterable
 from workflow_assets.callers import Caller, Place, Surroundings
+from workflow_assets.calls import bound_inputs
 from workflow_assets.contracts.checkers import checker
 from workflow_assets.errors import ContractError, UnknownNameError, did_you_mean
 from workflow_assets.items import Guard, ItemKeys, calls_key, combined, seed_of
@@ -62,12 +63,15 @@ class WorkflowFunction:
             if name in taken and not isinstance(one.source, Given)
         }
 
-    def __call__(self, **inputs: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the steps that were asked for: give the value of one, or the values of several by name.
+
+        The arguments are the workflow's inputs, by name or in their order.
 
         Raises `DeclarationError` for inputs that it does not have, that lack a value, or have one of a wrong type, and
         whatever a step raises.
         """
+        inputs = bound_inputs(self.workflow.name, self.workflow.inputs, args, kwargs)
         values = dict(self._loaded)
         for name, one in self.workflow.checked(inputs).items():
             if not one.is_empty:

@@ -26,7 +26,7 @@ from workflow_assets.canonical import digest
 from workflow_assets.compositions import Composition
 from workflow_assets.contracts.checkers import MetricType
 from workflow_assets.designs import Design
-from workflow_assets.errors import DeclarationError, did_you_mean, listing
+from workflow_assets.errors import ContractError, DeclarationError, did_you_mean, listing
 from workflow_assets.families import read_families
 from workflow_assets.faults import Faults
 from workflow_assets.fingerprint import Fingerprint, fingerprint
@@ -35,9 +35,10 @@ from workflow_assets.mappings import FrozenDict
 from workflow_assets.names import identifier_fault
 from workflow_assets.preregistrations import Preregistration
 from workflow_assets.replicates import Replicates
-from workflow_assets.sources import Source
+from workflow_assets.sources import Given, Source
 from workflow_assets.steps import Step
 from workflow_assets.treatments import BASELINE, Treatment
+from workflow_assets.wires import From, filled, parts_of
 from workflow_assets.wirings import WiredSteps, Wiring, in_order, union_of
 
 
@@ -349,15 +350,18 @@ def _wire_all(
         kept = {
             address: value for address, value in parameters.items() if _still_fits(address, treatment, steps)
         }
+        inputs = _read_inputs(name, treatment, known, faults)
+        own = {address: value for address, value in treatment.parameters.items() if address not in inputs}
+        wired_anew, values = _with_inputs(wires, inputs)
         made = Wiring(
             steps,
             {**known, **treatment.sources},
-            {**kept, **treatment.parameters},
+            {**kept, **values, **own},
             faults,
-            own=treatment.parameters,
+            own=[*values, *own],
             treatment=name,
             broken=broken,
-            wires=wires,
+            wires=wired_anew,
             settled=told,
         ).wire()
         if made is not None:
@@ -365,6 +369,43 @@ def _wire_all(
     if len(workflows) == len(treatments) and not faults:
         _check_together(workflows, declared, faults)
     return workflows
+
+
+def _read_inputs(
+    name: str, treatment: Treatment, known: Mapping[str, Source[Any]], faults: Faults
+) -> dict[str, Any]:
+    """Give the values that a treatment has for inputs of the workflow."""
+    from workflow_assets.contracts.coercions import coerce  # workers do without pydantic
+
+    read = {}
+    for one, value in treatment.parameters.items():
+        given = known.get(one)
+        if isinstance(given, Given):
+            try:
+                read[one] = coerce(value, given.returns, f"treatment {name!r}: input {one!r}")
+            except ContractError as error:
+                faults.add(str(error))
+                read[one] = value
+    return read
+
+
+def _with_inputs(
+    wires: Mapping[str, Mapping[str, Any]], inputs: Mapping[str, Any]
+) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+    """Put values in the place of some inputs; arguments that are values as a whole are given by their addresses."""
+    if not inputs:
+        return {slot: dict(many) for slot, many in wires.items()}, {}
+    anew: dict[str, dict[str, Any]] = {}
+    values: dict[str, Any] = {}
+    for slot, many in wires.items():
+        anew[slot] = {}
+        for name, wire in many.items():
+            told = filled(wire, inputs)
+            if any(isinstance(leaf, From) for leaf in parts_of(told)):
+                anew[slot][name] = told
+            else:
+                values[f"{slot}.{name}"] = told
+    return anew, values
 
 
 def _still_fits(address: str, treatment: Treatment, steps: Mapping[str, Step[..., Any]]) -> bool:

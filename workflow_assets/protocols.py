@@ -180,10 +180,17 @@ class _Reader(WorkflowReader):
         step = swapped.get(slot) or self.steps.get(slot)
         if slot in self.broken:
             return
+        if address in self.inputs:
+            try:
+                coerce(value, self.inputs[address].returns, address)
+            except ContractError as error:
+                self.add(path, str(error))
+            return
         if step is None or name not in step.parameters:
             known = [
                 f"{one}.{key}" for one, many in {**self.steps, **swapped}.items() for key in many.parameters
             ]
+            known += self.inputs
             self.add(
                 path, f"{excerpt(address)} is no parameter of any step: {self.places.near(address, known)}"
             )

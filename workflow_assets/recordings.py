@@ -67,7 +67,20 @@ def _refuse(self: Pending, *_: Any, **__: Any) -> NoReturn:
 
 
 for _name in (
-    *("iter", "next", "len", "contains", "call", "await", "enter", "int", "float", "index", "array"),
+    *(
+        "iter",
+        "next",
+        "len",
+        "contains",
+        "call",
+        "await",
+        "enter",
+        "int",
+        "float",
+        "index",
+        "array",
+        "format",
+    ),
     *("lt", "le", "gt", "ge", "add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "floordiv"),
     *(
         "rfloordiv",

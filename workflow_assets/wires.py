@@ -37,6 +37,22 @@ def parts_of(template: Any) -> Iterator[Any]:
         yield template
 
 
+def filled(template: Any, values: Mapping[str, Any]) -> Any:
+    """Put values in the place of what is taken from some names, or their outputs.
+
+    >>> filled([From("a"), From("b", "x"), 3], {"b": {"x": 1}})
+    [From(name='a', output=''), 1, 3]
+    """
+    if isinstance(template, From):
+        if template.name not in values:
+            return template
+        value = values[template.name]
+        return pick(value, template.output) if template.output else value
+    if isinstance(template, Mapping):
+        return {name: filled(inner, values) for name, inner in template.items()}
+    return [filled(inner, values) for inner in template] if isinstance(template, list) else template
+
+
 def assembled(template: Any, arguments: Mapping[str, Any]) -> Any:
     """Make an argument of several of its parts; raise `ContractError` for an output that the data do not have."""
     if isinstance(template, Mapping):

@@ -161,7 +161,7 @@ class Wiring:
                 )
             elif isinstance(self.sources.get(address), Given):
                 self._fault(
-                    f"{address!r} is an input: swap it for a source, Treatment(sources={{{address!r}: another}})",
+                    f"{address!r} is an input: give it another value in the workflow, or in a treatment",
                     *("address", address, origin),
                 )
             elif slot not in self.broken:

@@ -215,8 +215,9 @@ class _Writer:
             nodes = experiment.workflows[name].nodes
             parameters = {}
             for address, value in one.parameters.items():
-                slot, _, parameter = address.partition(".")
-                hint = _whole(nodes[slot].step, parameter)
+                slot, dot, parameter = address.partition(".")
+                given = experiment.composition.inputs[slot] if experiment.composition and not dot else None
+                hint = _whole(nodes[slot].step, parameter) if given is None else given.returns
                 parameters[address] = self._value(value, hint, at(at(path, "parameters"), address))
             made[name] = _told(
                 parameters=parameters,

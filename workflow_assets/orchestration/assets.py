@@ -308,11 +308,12 @@ def _variants(experiment: Experiment, slot: str) -> dict[str, Any]:
 
 def _changes(experiment: Experiment, slot: str) -> dict[str, str]:
     changes = {}
+    taken = experiment.workflow.nodes[slot].inputs.values() if slot in experiment.workflow.nodes else ()
     for name, treatment in experiment.treatments.items():
         told = [
             f"{address} = {value!r}"
             for address, value in treatment.parameters.items()
-            if address.startswith(f"{slot}.")
+            if address.startswith(f"{slot}.") or address in taken
         ]
         told += [f"→ {step.slug}" for swapped, step in treatment.steps.items() if swapped == slot]
         if told:

@@ -237,7 +237,7 @@ def test_types_are_checked():
         return "no" if number else 1  # type: ignore[return-value]
 
     function = Workflow("wrong_type", [wrong], inputs={"number": int}).function("wrong")
-    assert function(number=0) == 1
+    assert function(number=0) == function(0) == 1
     with pytest.raises(ContractError, match="returned a wrong value"):
         function(number=1)
     with pytest.raises(DeclarationError, match="number"):
@@ -246,6 +246,8 @@ def test_types_are_checked():
         function()
     with pytest.raises(DeclarationError, match="did you mean 'number'"):
         function(numbr=1)
+    with pytest.raises(DeclarationError, match="handed 2 arguments, and has 1 input"):
+        function(1, 2)
 
 
 def test_a_step_that_is_not_there_is_named():

@@ -14,7 +14,7 @@ from typing import Any, TypedDict
 
 import pytest
 
-from workflow_assets import Experiment, Treatment, Workflow, source, step
+from workflow_assets import Experiment, Registry, Treatment, Workflow, from_document, source, step
 from workflow_assets.errors import DeclarationError, UnknownNameError, WorkflowFailedError
 from workflow_assets.recordings import RECORDING, Pending
 
@@ -658,19 +658,38 @@ def test_workflows_of_different_sources_differ() -> None:
 # -- what is handed over wrongly --------------------------------------------------------------------------------------
 
 
-def test_a_treatment_that_sets_an_input_is_told_how_to_swap_it() -> None:
+def test_a_treatment_gives_an_input_another_value() -> None:
     @source(version="1")
     def fifty() -> int:
         return 50
 
+    @step
+    def summed(numbers: list[int], scale: int) -> int:
+        return sum(numbers) * scale
+
     with Workflow("w") as made:
-        add(made.input("n", 1), 1)
-    with pytest.raises(
-        DeclarationError, match=r"'n' is an input: swap .* Treatment\(sources=\{'n': another\}\)"
-    ):
-        Experiment("e", made, {"more": {"n": 3}})
-    result = Experiment("e", made, {"more": Treatment(sources={"n": fifty})}).run()
-    assert list(result.table["add"]) == [2, 51]
+        n, pair = made.input("n", 1, int), made.input("pair", {"low": 3, "high": 4})
+        summed([add(n, 1), n, pair["low"]], scale=pair["high"])
+    treatments = {
+        "more": {"n": 3},
+        "other": {"pair": {"low": 0, "high": 1}, "add.y": 5},
+        "swapped": Treatment(sources={"n": fifty}),
+    }
+    experiment = Experiment("e", made, treatments, replicates=2)
+    result = experiment.run()
+    assert dict(zip(result.table["treatment"], result.table["summed"], strict=True)) == {
+        "baseline": (2 + 1 + 3) * 4,
+        "more": (4 + 3 + 3) * 4,
+        "other": 6 + 1 + 0,
+        "swapped": (51 + 50 + 3) * 4,
+    }
+    again = from_document(experiment.document(), Registry([add, summed, fifty]))
+    assert isinstance(again, Experiment)
+    assert again.version() == experiment.version()
+    with pytest.raises(DeclarationError, match=r"treatment 'wrong': input 'n'.*'x'"):
+        Experiment("e", made, {"wrong": {"n": "x"}})
+    with pytest.raises(DeclarationError, match=r"treatment 'typo'.*'m' is no parameter"):
+        Experiment("e", made, {"typo": {"m": 1}})
 
 
 def test_parameters_that_are_wired_are_not_proposed_to_treatments() -> None:
