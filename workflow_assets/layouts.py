@@ -128,17 +128,25 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]], width: int, i
     told = [[one_line(cell) for cell in row] for row in rows]
     widths = [max(map(breadth, column), default=0) for column in zip(header, *told, strict=True)]
     room = width - breadth(indent) - len(_GAP) * (len(widths) - 1)
-    least = [
-        min(max((breadth(word) for cell in column for word in cell.split()), default=1), _LEAST)
-        for column in zip(header, *told, strict=True)
-    ]
-    widths = fitted(widths, room, least)
+    widths = fitted(widths, room, _least(header, told))
     lines = [_row([list(wrapped(cell, wide)) for cell, wide in zip(header, widths, strict=True)], widths)]
     lines.append(["─" * (sum(widths) + len(_GAP) * (len(widths) - 1))])
     lines += [
         _row([wrapped(cell, wide) for cell, wide in zip(row, widths, strict=True)], widths) for row in told
     ]
     return [clipped(f"{indent}{line}".rstrip(), width) for block in lines for line in block]
+
+
+def narrowest(header: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """Tell how wide a table is at least, whose wide columns are wrapped."""
+    return sum(_least(header, rows)) + len(_GAP) * (len(header) - 1)
+
+
+def _least(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[int]:
+    return [
+        min(max((breadth(word) for cell in column for word in cell.split()), default=1), _LEAST)
+        for column in zip(header, *rows, strict=True)
+    ]
 
 
 def _row(cells: Sequence[Sequence[str]], widths: Sequence[int]) -> list[str]:

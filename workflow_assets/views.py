@@ -10,6 +10,7 @@ from workflow_assets.layouts import (
     boxed,
     breadth,
     clipped,
+    narrowest,
     one_line,
     padded,
     span,
@@ -92,6 +93,10 @@ def card(one: Card, width: int) -> list[str]:
     )
 
 
+_SPARED = ("values", "function", "gives", "inputs", "time")
+"""Columns that are left out, one after the other, where a terminal is too narrow for all."""
+
+
 def process(story: Story, width: int) -> list[str]:
     """Tell a workflow as the list of its steps: what each calls, is handed, and came to."""
     counted = f"{len(story.stages):,} step{'s' * (len(story.stages) != 1)}"
@@ -103,7 +108,12 @@ def process(story: Story, width: int) -> list[str]:
         kind = f": {one_line(start.type)}" if start.type else ""
         shown = f" = {one_line(start.shown)}" if start.shown else ""
         lines.append(clipped(f"  {one_line(start.id)}{kind}{shown}", width))
-    lines += ["", *table(*process_rows(story), width)]
+    header, rows = process_rows(story)
+    for name in _SPARED:
+        if name in header and narrowest(header, rows) > width:
+            rows = [[cell for cell, over in zip(row, header, strict=True) if over != name] for row in rows]
+            header = [over for over in header if over != name]
+    lines += ["", *table(header, rows, width)]
     if (rest := len(units(story)) - _MOST_ROWS) > 0:
         lines.append(f"… and {rest:,} more")
     failed = [stage for stage in story.stages if stage.status == FAILED and stage.error]

@@ -377,3 +377,19 @@ def test_a_notebook_is_shown_steps_workflows_results_data_and_items():
         assert part in text
         assert tags(text) <= ALLOWED
         assert "http" not in text
+
+
+@pytest.mark.parametrize("width", [40, 60, 100])
+def test_what_became_of_each_step_is_told_whatever_the_width(width, monkeypatch):
+    @step
+    def load_the_data(path: str) -> list[int]:
+        return [len(path)]
+
+    @step
+    def total(load_the_data: list[int], scale: float = 2.0) -> float:
+        return sum(load_the_data) * scale
+
+    monkeypatch.setenv("COLUMNS", str(width))
+    told = str(Workflow("narrow", [load_the_data, total], inputs={"path": "a.csv"}).run())
+    assert told.count("completed") == 3
+    assert max(map(len, told.splitlines())) <= width
