@@ -234,7 +234,9 @@ def _logged(
     context: dg.AssetExecutionContext, kind: dg.DagsterEventType, message: str, contents: Iterable[Any]
 ) -> list[DagsterEvent]:
     step = context.get_step_execution_context()
-    events = [step_event(step, kind, message, content) for content in contents]
+    told = list(contents)
+    alike = [step_event(step, kind, message, one) for one in told[:1]]
+    events = [one._replace(event_specific_data=content) for one in alike for content in told]
     report(context.instance, step.run_id, [(event, time.time()) for event in events])
     return events
 
