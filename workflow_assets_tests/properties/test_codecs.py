@@ -171,6 +171,9 @@ def test_values_that_are_yielded_round_trip_or_are_refused(items, first):
     try:
         kept = drained(item for item in [first, *items])
     except CodecError:
+        if isinstance(first, bytes):  # a file, all of it
+            assert not all(isinstance(item, bytes) for item in items)
+            return
         each = [encode(item, pickles=True) for item in [first, *items]]
         of_one_kind = len({one.codec == "json" for one in each}) == 1
         assert not of_one_kind or any(name.endswith("pickle") for one in each for name in files_of(one))
