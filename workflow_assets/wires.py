@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, get_args, get_origin
 
@@ -99,6 +100,19 @@ def item_type(hint: Any) -> Any:
     if issubclass(origin, Mapping) and len(inner) == 2:
         return inner[1]
     return inner[0] if len(inner) == 1 and issubclass(origin, Iterable) else _UNTOLD
+
+
+def collection_type(item: Any, value: Any) -> Any:
+    """Give the type of a collection of items of a declared type, if it says so.
+
+    >>> collection_type(int, [1, 2]), collection_type(int, {"a": 1})
+    (list[int], dict[str, int])
+    """
+    if item is _UNTOLD:
+        return _UNTOLD
+    if type(value) is list:
+        return types.GenericAlias(list, (item,))
+    return types.GenericAlias(dict, (str, item)) if type(value) is dict else _UNTOLD
 
 
 def item_of(hint: Any, kind: type) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import types
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -18,7 +17,16 @@ from workflow_assets.fingerprint import code_form, global_draws
 from workflow_assets.mappings import FrozenDict
 from workflow_assets.sources import Given, Source
 from workflow_assets.steps import GIVEN, REQUIRED, Parameter, Step, private_copy
-from workflow_assets.wires import From, Part, assembled, item_of, item_type, output_names, parts_of
+from workflow_assets.wires import (
+    From,
+    Part,
+    assembled,
+    collection_type,
+    item_of,
+    item_type,
+    output_names,
+    parts_of,
+)
 
 
 @dataclass(frozen=True)
@@ -370,13 +378,8 @@ def _coerced_items(value: Any, parameter: Parameter, place: str) -> Any:
     """Give a collection with items of the declared type; as it is where one is of another: that one fails alone."""
     from workflow_assets.contracts.coercions import coerce  # workers do without pydantic
 
-    item = parameter.annotation
-    kind: Any = None
-    if type(value) is list:
-        kind = types.GenericAlias(list, (item,))
-    elif type(value) is dict:
-        kind = types.GenericAlias(dict, (str, item))
-    if kind is None or says_nothing(item):
+    kind = collection_type(parameter.annotation, value)
+    if kind is REQUIRED or says_nothing(parameter.annotation):
         return value
     try:
         return coerce(value, kind, place)

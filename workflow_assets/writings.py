@@ -22,7 +22,7 @@ from workflow_assets.steps import REQUIRED, Step
 from workflow_assets.traits import Retries
 from workflow_assets.treatments import BASELINE, Treatment
 from workflow_assets.typenames import known_types, write_type
-from workflow_assets.wires import assembled, item_of, parts_of
+from workflow_assets.wires import assembled, collection_type, item_of, parts_of
 from workflow_assets.wirings import Node, WiredSteps
 
 VERSION = 1
@@ -137,7 +137,7 @@ class _Writer:
             elif name in node.inputs:
                 arguments[name] = {"from": node.inputs[name]}
             elif f"{node.slot}.{name}" in explicit:
-                hint = _whole(node.step, name)
+                hint = _whole(node.step, name, node.settings[name])
                 arguments[name] = {"value": self._value(node.settings[name], hint, at(place, "value"))}
         ui = composition.calls[node.slot].ui if composition is not None else None
         return {
@@ -217,7 +217,7 @@ class _Writer:
             for address, value in one.parameters.items():
                 slot, dot, parameter = address.partition(".")
                 given = experiment.composition.inputs[slot] if experiment.composition and not dot else None
-                hint = _whole(nodes[slot].step, parameter) if given is None else given.returns
+                hint = _whole(nodes[slot].step, parameter, value) if given is None else given.returns
                 parameters[address] = self._value(value, hint, at(at(path, "parameters"), address))
             made[name] = _told(
                 parameters=parameters,
@@ -274,9 +274,10 @@ class _Writer:
         return told
 
 
-def _whole(step: Step[..., Any], name: str) -> Any:
-    """Give the type of what a parameter is set to: what it is annotated with, unless that is of one item of many."""
-    return REQUIRED if name in step.over else step.parameters[name].annotation
+def _whole(step: Step[..., Any], name: str, value: Any) -> Any:
+    """Give the type of what a parameter is set to: what it is annotated with, or a collection of that."""
+    annotation = step.parameters[name].annotation
+    return collection_type(annotation, value) if name in step.over else annotation
 
 
 def _coerced(value: Any, annotation: Any) -> Any:

@@ -674,3 +674,21 @@ def test_groups_that_cross_are_a_fault():
 def test_a_list_of_steps_is_no_registry() -> None:
     with pytest.raises(DocumentError, match=r"give Registry\(\[step, \.\.\.\]\)"):
         from_document("kind: workflow", [])  # type: ignore[arg-type]
+
+
+def test_items_that_json_has_no_word_for_are_written_by_their_type():
+    registry = Registry()
+
+    @registry.add
+    @step
+    def spanned(pair: tuple[int, int]) -> int:
+        return pair[1] - pair[0]
+
+    with Workflow("spans") as workflow:
+        workflow.add(spanned.each("pair"), [(1, 3), (2, 2)])
+    told = workflow.document()
+    assert told["steps"][0]["arguments"] == {"pair": {"value": [[1, 3], [2, 2]]}}
+    again = from_document(told, registry)
+    assert isinstance(again, Workflow)
+    assert again == workflow
+    assert again.run()["spanned"] == [2, 0]
