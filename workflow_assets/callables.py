@@ -16,7 +16,7 @@ from workflow_assets.callers import Caller, Place, Surroundings
 from workflow_assets.calls import bound_inputs
 from workflow_assets.contracts.checkers import checker
 from workflow_assets.errors import ContractError, UnknownNameError, did_you_mean
-from workflow_assets.items import Guard, ItemKeys, calls_key, combined, seed_of
+from workflow_assets.items import Guard, ItemKeys, calls_key, seed_of, taken_apart
 from workflow_assets.plans import Plan, PlannedSource, PlannedStep
 from workflow_assets.recordings import Handed
 from workflow_assets.sources import Given
@@ -186,9 +186,8 @@ def _tasks(
                 left[given.name] -= 1
                 transient = isinstance(given, PlannedStep) and given.node.step.transient
                 name = _numbered(given.name, left[given.name]) if transient else given.name
-                last = not left[given.name] and isinstance(
-                    given, PlannedStep
-                )  # what was loaded is taken again
+                # What was loaded is taken again by the next call.
+                last = not left[given.name] and isinstance(given, PlannedStep)
                 takes.append(_Take(parameter, name, last, transient))
                 spent += [name] * (last or transient)
             name = _numbered(planned.name, number) if step.transient else planned.name
@@ -210,14 +209,10 @@ def _caller(planned: PlannedStep, caller: Caller, place: Place) -> Callable[[dic
 def _on_each(planned: PlannedStep, caller: Caller, arguments: dict[str, Any], place: Place) -> Any:
     """Call a step on each item; the first that fails ends it."""
     step = planned.node.step
-    caller.add_settings(arguments)
-    if caller.assembled is not None:
-        arguments = caller.assembled(arguments)
-    collection, items = combined(arguments, step.over, step.combine)
-    whole = {name: value for name, value in arguments.items() if name not in step.over}
-    guard = Guard(whole, pickles=True)
-    key = calls_key(planned, place.seed, whole, pickles=True)
-    keys = ItemKeys(key, pickles=True, counted=True) if step.random else None
+    collection, items, whole = taken_apart(caller, arguments)
+    guard, keys = Guard(whole, pickles=True), None
+    if step.random:
+        keys = ItemKeys(calls_key(planned, place.seed, whole, pickles=True), pickles=True, counted=True)
     for label, parts in zip(collection.labels, items, strict=True):
         own = place if keys is None else place._replace(seed=seed_of(keys.of(parts)))
         try:

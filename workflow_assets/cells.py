@@ -34,8 +34,8 @@ from workflow_assets.items import (
     call_each,
     call_share,
     calls_key,
-    combined,
     failure_of,
+    taken_apart,
 )
 from workflow_assets.outcomes import Failure, Handle, ItemFailure, Outcome, Share, ShareDone
 from workflow_assets.plans import PlannedSource, PlannedStep
@@ -241,11 +241,7 @@ class Cell:
                     return argument
                 upstream, argument = upstream or argument, Collection(*store.load(record)).whole()
             arguments[parameter] = argument
-        caller.add_settings(arguments)
-        if caller.assembled is not None:
-            arguments = caller.assembled(arguments)
-        collection, items = combined(arguments, step.over, step.combine)
-        whole = {name: value for name, value in arguments.items() if name not in step.over}
+        collection, items, whole = taken_apart(caller, arguments)
         key = calls_key(planned, self.place.seed, whole, store.pickles)
         made = {"run": self.run.run_id, "created": round(time.time(), 3)}
         kept = ItemStore(store, items_asset(self.run.plan.declaration.name, planned.name, key), made)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-from workflow_assets.callers import Recorded
+from workflow_assets.callers import Caller, Recorded
 from workflow_assets.canonical import digest
 from workflow_assets.errors import ContractError, excerpt, message_of
 from workflow_assets.item_stores import CHUNK, Collection, Found, ItemStore
@@ -98,6 +98,21 @@ def _items(value: Any, name: str) -> tuple[Sequence[Any], bool, Iterable[Any]]:
         )
     items = value if isinstance(value, Sequence) else list(value)
     return range(len(items)), False, items
+
+
+def taken_apart(
+    caller: Caller, arguments: dict[str, Any]
+) -> tuple[Collection, Iterator[Any], dict[str, Any]]:
+    """Give the items that a step is called on, what its parameters are handed for each, and what all share.
+
+    Raises `ContractError` as `combined` does.
+    """
+    step = caller.step
+    caller.add_settings(arguments)
+    if caller.assembled is not None:
+        arguments = caller.assembled(arguments)
+    collection, items = combined(arguments, step.over, step.combine)
+    return collection, items, {name: value for name, value in arguments.items() if name not in step.over}
 
 
 def item_digest(item: Any, pickles: Any) -> str:
